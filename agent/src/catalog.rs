@@ -1,0 +1,387 @@
+//! Metrics and series: names to ids and back, their kinds, units and labels, and the caps on their number.
+//!
+//! Collectors' links define into it, everything downstream reads from it. Ids are given in order and
+//! never reused while the agent runs. It holds no values; those travel in batches and the latest of them
+//! stand in [`crate::current`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Tier;
+
+/// Series that one collector may have, unless configured otherwise.
+pub const SERIES_MAX: usize = 2_000;
+/// Metrics that one collector may define.
+pub const METRICS_MAX: usize = 500;
+/// Bytes of a name or a label value.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Position of a metric in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetricId(pub u32);
+
+/// Position of a series in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(pub u32);
+
+/// Position of a collector (a plugin's instance) in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CollectorId(pub u32);
+
+/// What a metric's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// A cumulative total; answers carry its rate per second.
+    Counter,
+}
+
+/// What a metric's values count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// A plain number.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+    /// 0 to 1.
+    Ratio,
+    /// Hertz.
+    Hertz,
+    /// Degrees Celsius.
+    Celsius,
+    /// Packets.
+    Packets,
+    /// Operations.
+    Operations,
+    /// Always 1; the labels are the information.
+    Info,
+}
+
+/// How a chart draws its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum ChartStyle {
+    /// One line a series.
+    Line,
+    /// A filled line.
+    Area,
+    /// Areas on top of each other.
+    Stacked,
+    /// Not drawn; shown as a fact.
+    None,
+}
+
+/// How the page shows a metric. Metrics of one topic with the same section and title share a chart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ChartHint {
+    /// Heading.
+    pub section: String,
+    /// Title of the chart.
+    pub title: String,
+    /// How it is drawn.
+    pub style: ChartStyle,
+    /// Whether the chart also stands on the Overview.
+    pub overview: bool,
+}
+
+/// A metric as its collector declared it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Prometheus-style name with its base unit.
+    pub name: String,
+    /// One sentence for people.
+    pub help: String,
+    /// Topic of the collector that defined it first.
+    pub topic: String,
+    /// Plugin of the collector that defined it first.
+    pub plugin: String,
+    /// Gauge or counter.
+    pub kind: Kind,
+    /// Unit of a gauge's value and of a counter's total.
+    pub unit: Unit,
+    /// How often it is sampled.
+    pub tier: Tier,
+    /// Label names, in the order of each series' values.
+    pub labels: Vec<String>,
+    /// OpenTelemetry name, where one exists.
+    pub otel: Option<String>,
+    /// How the page shows it.
+    pub chart: ChartHint,
+}
+
+/// One series of a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Its metric.
+    pub metric: MetricId,
+    /// The collector that samples it.
+    pub collector: CollectorId,
+    /// Label values, parallel to [`Metric::labels`].
+    pub values: Vec<String>,
+    /// It will not come again, unless it is defined again.
+    pub retired: bool,
+}
+
+/// A plugin's instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collector {
+    /// Unique among collectors: the plugin's name, or the configured instance's.
+    pub name: String,
+    /// Name of its plugin; `agent` for the agent itself.
+    pub plugin: String,
+    /// Topic that its metrics are streamed under.
+    pub topic: String,
+    /// Series that it may have.
+    pub series_max: usize,
+    /// Series that are not retired.
+    pub series_live: usize,
+    /// Definitions that were refused by the cap.
+    pub series_dropped: u64,
+    /// Grows with each change to its metrics or series; the number of a columns table.
+    pub revision: u64,
+}
+
+/// Why a definition was refused. The message goes to the log with the plugin's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// A name or label name breaks the naming rule.
+    #[error("{what} `{name}` is not of the form [a-z][a-z0-9_]*, at most 256 bytes long; rename it")]
+    BadName {
+        /// `metric` or `label`.
+        what: &'static str,
+        /// The name as given, shortened.
+        name: String,
+    },
+    /// The same name was defined with another kind, unit or other labels.
+    #[error("metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels")]
+    Conflict {
+        /// The metric.
+        name: String,
+        /// Who has it.
+        plugin: String,
+    },
+    /// The number of label values is not that of the label names, or a value is too long.
+    #[error("a series of metric `{name}` needs {expected} label values of at most 256 bytes")]
+    BadLabels {
+        /// The metric.
+        name: String,
+        /// How many label names it has.
+        expected: usize,
+    },
+    /// An id that was never given to this collector.
+    #[error("unknown {what} id {id}")]
+    UnknownId {
+        /// `metric` or `series`.
+        what: &'static str,
+        /// The id.
+        id: u32,
+    },
+    /// The cap on series or metrics is reached; counted in `series_dropped`.
+    #[error("collector `{collector}` reached its cap of {max} {what}; the rest is dropped")]
+    Full {
+        /// The collector.
+        collector: String,
+        /// `series` or `metrics`.
+        what: &'static str,
+        /// The cap.
+        max: usize,
+    },
+}
+
+/// Everything that was defined so far.
+#[derive(Debug, Default)]
+pub struct Tables {
+    metrics: Vec<Metric>,
+    series: Vec<Series>,
+    collectors: Vec<Collector>,
+    metric_ids: HashMap<String, MetricId>,
+    series_ids: HashMap<(MetricId, CollectorId, Vec<String>), SeriesId>,
+}
+
+/// Cloneable handle; definitions are rare and short, so a plain lock serves.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog(Arc<RwLock<Tables>>);
+
+impl Tables {
+    /// The metric with this id.
+    pub fn metric(&self, id: MetricId) -> &Metric {
+        &self.metrics[id.0 as usize]
+    }
+
+    /// The series with this id.
+    pub fn series(&self, id: SeriesId) -> &Series {
+        &self.series[id.0 as usize]
+    }
+
+    /// The collector with this id.
+    pub fn collector(&self, id: CollectorId) -> &Collector {
+        &self.collectors[id.0 as usize]
+    }
+
+    /// All collectors, in the order in which they were registered.
+    pub fn collectors(&self) -> impl Iterator<Item = (CollectorId, &Collector)> {
+        (0..).map(CollectorId).zip(&self.collectors)
+    }
+
+    /// All metrics, in the order in which they were defined.
+    pub fn metrics(&self) -> impl Iterator<Item = (MetricId, &Metric)> {
+        (0..).map(MetricId).zip(&self.metrics)
+    }
+
+    /// All series, retired ones included, in the order in which they were defined.
+    pub fn all_series(&self) -> impl Iterator<Item = (SeriesId, &Series)> {
+        (0..).map(SeriesId).zip(&self.series)
+    }
+
+    /// The metric's label names with the series' values.
+    pub fn labels(&self, id: SeriesId) -> impl Iterator<Item = (&str, &str)> {
+        let series = self.series(id);
+        let names = &self.metric(series.metric).labels;
+        names.iter().map(String::as_str).zip(series.values.iter().map(String::as_str))
+    }
+}
+
+impl Catalog {
+    /// A view of everything; hold it shortly and never across an await.
+    pub fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Tables> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Adds a collector, or finds the one of that name.
+    pub fn register(&self, name: &str, plugin: &str, topic: &str, series_max: usize) -> CollectorId {
+        let mut tables = self.write();
+        if let Some((id, _)) = tables.collectors().find(|(_, known)| known.name == name) {
+            return id;
+        }
+        tables.collectors.push(Collector {
+            name: name.to_owned(),
+            plugin: plugin.to_owned(),
+            topic: topic.to_owned(),
+            series_max,
+            series_live: 0,
+            series_dropped: 0,
+            revision: 0,
+        });
+        CollectorId(id_of(tables.collectors.len()))
+    }
+
+    /// Defines a metric, or finds the equal one that is there. Help, tier and chart of the first stay.
+    pub fn define_metric(
+        &self,
+        collector: CollectorId,
+        metric: Metric,
+    ) -> Result<MetricId, CatalogError> {
+        check_name("metric", &metric.name)?;
+        for label in &metric.labels {
+            check_name("label", label)?;
+        }
+        let mut tables = self.write();
+        if let Some(&id) = tables.metric_ids.get(&metric.name) {
+            let known = tables.metric(id);
+            let same = known.kind == metric.kind
+                && known.unit == metric.unit
+                && known.labels == metric.labels
+                && known.topic == metric.topic;
+            if same {
+                return Ok(id);
+            }
+            let plugin = known.plugin.clone();
+            return Err(CatalogError::Conflict { name: metric.name, plugin });
+        }
+        let owned = tables.metrics.iter().filter(|known| known.plugin == metric.plugin).count();
+        let owner = &mut tables.collectors[collector.0 as usize];
+        if owned >= METRICS_MAX {
+            let collector = owner.name.clone();
+            return Err(CatalogError::Full { collector, what: "metrics", max: METRICS_MAX });
+        }
+        owner.revision += 1;
+        tables.metrics.push(metric);
+        let id = MetricId(id_of(tables.metrics.len()));
+        let name = tables.metric(id).name.clone();
+        tables.metric_ids.insert(name, id);
+        Ok(id)
+    }
+
+    /// Defines a series, or finds the one that is there (and revives it if it was retired).
+    pub fn define_series(
+        &self,
+        collector: CollectorId,
+        metric: MetricId,
+        values: Vec<String>,
+    ) -> Result<SeriesId, CatalogError> {
+        let mut tables = self.write();
+        let Some(known) = tables.metrics.get(metric.0 as usize) else {
+            return Err(CatalogError::UnknownId { what: "metric", id: metric.0 });
+        };
+        if values.len() != known.labels.len() || values.iter().any(|v| v.len() > NAME_BYTES_MAX) {
+            let (name, expected) = (known.name.clone(), known.labels.len());
+            return Err(CatalogError::BadLabels { name, expected });
+        }
+        let key = (metric, collector, values);
+        let found = tables.series_ids.get(&key).copied();
+        if let Some(id) = found
+            && !tables.series(id).retired
+        {
+            return Ok(id);
+        }
+        let owner = &mut tables.collectors[collector.0 as usize];
+        if owner.series_live >= owner.series_max {
+            owner.series_dropped += 1;
+            let (collector, max) = (owner.name.clone(), owner.series_max);
+            return Err(CatalogError::Full { collector, what: "series", max });
+        }
+        owner.series_live += 1;
+        owner.revision += 1;
+        if let Some(id) = found {
+            tables.series[id.0 as usize].retired = false;
+            return Ok(id);
+        }
+        let values = key.2.clone();
+        tables.series.push(Series { metric, collector, values, retired: false });
+        let id = SeriesId(id_of(tables.series.len()));
+        tables.series_ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// Marks a series as one that will not come again.
+    pub fn retire(&self, id: SeriesId) {
+        let mut tables = self.write();
+        let series = &mut tables.series[id.0 as usize];
+        if std::mem::replace(&mut series.retired, true) {
+            return;
+        }
+        let owner = series.collector.0 as usize;
+        tables.collectors[owner].series_live -= 1;
+        tables.collectors[owner].revision += 1;
+    }
+}
+
+/// The id of the last element of a table that has `len` of them.
+fn id_of(len: usize) -> u32 {
+    u32::try_from(len - 1).expect("the caps keep every table far below four billion")
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), CatalogError> {
+    let mut bytes = name.bytes();
+    let head = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    let tail = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if head && tail && name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(CatalogError::BadName { what, name: name.chars().take(64).collect() })
+}

@@ -1,0 +1,14 @@
+//! Barograph's agent.
+//!
+//! Where to look: [`clock`] schedules and stamps; [`collect`] runs each plugin in a process of its own;
+//! [`catalog`] knows metrics and series; [`bus`] carries batches; [`current`] keeps the latest values;
+//! [`hub`] fans them out in tiers; [`http`] speaks REST and WebSocket; [`health`] holds every component's
+//! state; [`protocol`] has every type of the wire; [`config`] and [`cli`] face the operator; [`app`] alone
+//! knows all of them. `docs/ARCHITECTURE.md` tells the same at length.
+
+pub mod bus;
+pub mod catalog;
+pub mod clock;
+pub mod collect;
+pub mod health;
+pub mod protocol;

@@ -1,0 +1,166 @@
+//! What a client of `/ws` gets: tiers, shapes, matches, and the end of a subscription.
+
+use serde_json::{Value, json};
+
+use crate::agent::Agent;
+use crate::client::Client;
+
+/// Five times faster than life, so that a test sees all three tiers in a few seconds.
+const BRISK: &str = "[tiers]\nfast = \"200ms\"\nmedium = \"1s\"\nslow = \"2s\"\n";
+
+fn at(event: &Value) -> i64 {
+    event["at"].as_i64().expect("a time")
+}
+
+fn of_tier(event: &Value, tier: &str) -> bool {
+    event["event"] == "system-metrics"
+        && event["data"]["tier"] == tier
+        && event["data"]["snapshot"].is_null()
+}
+
+#[tokio::test]
+async fn initial_data_comes_first_and_is_complete() {
+    let agent = Agent::start().await;
+    let (_client, first) = Client::connect(&agent).await;
+    assert_eq!(first["event"], "initialData");
+    let data = &first["data"];
+    assert_eq!(data["server"], "barograph");
+    assert_eq!(data["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(data["agentId"].as_str().map(str::len), Some(16));
+    assert_eq!(data["you"]["role"], "admin");
+    assert_eq!(data["tiers"], json!({"fast": 1000, "medium": 5000, "slow": 30000}));
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(data["host"]["hostname"], hostname.trim());
+    let topics = data["topics"].as_array().unwrap();
+    assert!(topics.iter().any(|topic| topic["channel"] == "metrics:system"), "{topics:?}");
+}
+
+#[tokio::test]
+async fn real_seconds_the_fast_tier_comes_on_every_whole_second() {
+    let agent = Agent::start().await;
+    let (mut client, _) = Client::connect(&agent).await;
+    client.subscribe(json!({"channel": "metrics:system"})).await;
+    client.subscribe(json!({"channel": "basic-metrics"})).await;
+    let mut system = Vec::new();
+    let mut basic = Vec::new();
+    while system.len() < 4 || basic.len() < 4 {
+        let event = client.event_that(|_| true).await;
+        match event["event"].as_str() {
+            Some("system-metrics") if of_tier(&event, "fast") => system.push(at(&event)),
+            Some("basic-metrics") => basic.push(at(&event)),
+            _ => {}
+        }
+    }
+    for times in [&system[1..], &basic[1..]] {
+        for pair in times.windows(2) {
+            assert_eq!(pair[1] - pair[0], 1_000, "{times:?}");
+            assert_eq!(pair[0] % 1_000, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_tiers_at_once_and_unsubscribe_stops_one() {
+    let agent = Agent::with(BRISK).await;
+    let (mut client, _) = Client::connect(&agent).await;
+    client.subscribe(json!({"channel": "metrics:system", "tier": "medium"})).await;
+    client.subscribe(json!({"channel": "metrics:system", "tier": "slow"})).await;
+    let (mut medium, mut slow) = (Vec::new(), Vec::new());
+    while medium.len() < 5 || slow.len() < 3 {
+        let event = client.event_that(|e| of_tier(e, "medium") || of_tier(e, "slow")).await;
+        if of_tier(&event, "medium") { medium.push(at(&event)) } else { slow.push(at(&event)) }
+    }
+    assert!(medium[1..].windows(2).all(|pair| pair[1] - pair[0] == 1_000), "{medium:?}");
+    assert!(slow[1..].windows(2).all(|pair| pair[1] - pair[0] == 2_000), "{slow:?}");
+    let request = json!({"type": "unsubscribe", "channel": "metrics:system", "tier": "medium"});
+    assert_eq!(client.ask(request).await["type"], "ok");
+    for _ in 0..3 {
+        let event = client.event("system-metrics").await;
+        assert_eq!(event["data"]["tier"], "slow", "medium goes on after unsubscribe");
+    }
+    let again = json!({"type": "unsubscribe", "channel": "metrics:system", "tier": "medium"});
+    assert_eq!(client.ask(again).await["type"], "error");
+}
+
+#[tokio::test]
+async fn slower_tiers_carry_last_least_mean_and_greatest() {
+    let agent = Agent::with(BRISK).await;
+    let (mut client, _) = Client::connect(&agent).await;
+    let matching = json!({"metrics": ["system_memory_available_bytes", "system_context_switches_total"]});
+    let request = json!({"channel": "metrics:system", "tier": "medium", "match": matching});
+    client.subscribe(request).await;
+    client.event_that(|event| of_tier(event, "medium")).await;
+    let event = client.event_that(|event| of_tier(event, "medium")).await;
+    let metrics = &event["data"]["metrics"];
+    assert_eq!(metrics.as_object().map(serde_json::Map::len), Some(2), "{metrics}");
+    let memory = &metrics["system_memory_available_bytes"][0];
+    let number = |sample: &Value, key: &str| sample[key].as_f64().unwrap_or_else(|| panic!("{key} of {sample}"));
+    let (min, avg, max) = (number(memory, "min"), number(memory, "avg"), number(memory, "max"));
+    assert!(min <= avg && avg <= max && min > 0.0, "{memory}");
+    assert!((min..=max).contains(&number(memory, "value")), "{memory}");
+    let switches = &metrics["system_context_switches_total"][0];
+    assert!(number(switches, "total") > 0.0 && number(switches, "rate") > 0.0, "{switches}");
+    assert!(number(switches, "min") <= number(switches, "max"), "{switches}");
+}
+
+#[tokio::test]
+async fn columns_send_the_table_once_and_then_bare_values() {
+    let agent = Agent::with(BRISK).await;
+    let (mut client, _) = Client::connect(&agent).await;
+    client.subscribe(json!({"channel": "metrics:system", "shape": "columns"})).await;
+    let first = client.event("system-metrics").await;
+    assert_eq!(first["data"]["snapshot"], true);
+    let table = first["data"]["table"].as_u64().expect("a table number");
+    let series = first["data"]["series"]["fast"].as_array().expect("the table").clone();
+    assert_eq!(first["data"]["values"]["fast"].as_array().map(Vec::len), Some(series.len()));
+    let place = series.iter().position(|row| row[0] == "system_memory_total_bytes").expect("a row");
+    let total_kb = meminfo("MemTotal");
+    let mut bare = 0;
+    while bare < 5 {
+        let event = client.event("system-metrics").await;
+        let data = &event["data"];
+        if data["table"] != table {
+            // Rates come into being with the second sample of their series: a new table, sent once.
+            continue;
+        }
+        assert!(data["series"].is_null(), "the table came twice");
+        assert_eq!(data["values"]["fast"].as_array().map(Vec::len), Some(series.len()));
+        let value = data["values"]["fast"][place].as_f64().expect("a number");
+        assert!((value - total_kb * 1024.0).abs() < 1.0, "{value} against {total_kb} kB");
+        bare += 1;
+        if event["data"]["table"] != table {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_get_errors_that_name_the_field_and_harm_nothing() {
+    let agent = Agent::start().await;
+    let (mut client, _) = Client::connect(&agent).await;
+    let cases = [
+        (json!({"type": "subscribe", "channel": "metrics:weather"}), "channel"),
+        (json!({"type": "subscribe", "channel": "nonsense"}), "channel"),
+        (json!({"type": "subscribe"}), "channel"),
+        (json!({"type": "dance"}), "type"),
+    ];
+    for (request, field) in cases {
+        let answer = client.ask(request.clone()).await;
+        assert_eq!(answer["type"], "error", "{request}");
+        assert_eq!(answer["error"]["field"], field, "{request}: {answer}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.len() > 10));
+    }
+    client.send("{not json").await;
+    let answer = client.message().await;
+    assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &Value::Null));
+    let answer = client.ask(json!({"type": "ping"})).await;
+    assert_eq!(answer["type"], "ok");
+    assert!(answer["at"].is_i64());
+}
+
+/// A value of /proc/meminfo in kB.
+fn meminfo(key: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/meminfo").expect("/proc/meminfo");
+    let line = text.lines().find(|line| line.starts_with(key)).expect("the key");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number")
+}
