@@ -1,0 +1,293 @@
+//! The C header says what `src/abi.rs` says, and a C plugin is built against it, loaded and driven.
+//!
+//! `BLESS=1 cargo test -p barograph-sdk --test header` writes the header anew.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use barograph_sdk::{
+    abi,
+    tester::{Collected, CollectorTester},
+};
+
+const TYPES: [&str; 7] = ["Str", "Metric", "Sample", "Tick", "Host", "Write", "Plugin"];
+const CONSTANTS: [&str; 18] = [
+    "ABI_MAJOR",
+    "ABI_MINOR",
+    "OK",
+    "PARTIAL",
+    "RESTART",
+    "E_CONFIG",
+    "E_UNAVAILABLE",
+    "E_TIMEOUT",
+    "E_PANIC",
+    "E_FATAL",
+    "E_CLOSED",
+    "E_FULL",
+    "KIND_GAUGE",
+    "KIND_COUNTER",
+    "TIER_FAST",
+    "TIER_MEDIUM",
+    "TIER_SLOW",
+    "METRIC_OVERVIEW",
+];
+
+const INTRODUCTION: &str = "\
+/* The contract between Barograph and its plugins, version 1.
+ *
+ * A plugin is a dynamic library that exports one object:
+ *
+ *     const barograph_plugin BAROGRAPH_PLUGIN_V1 = { BAROGRAPH_MAGIC, ... };
+ *
+ * and says who it is without being run:
+ *
+ *     BAROGRAPH_NOTE(\"name\", \"topic\", \"0.1.0\")
+ *
+ * Every pointer is borrowed for the call, the callee copies, and no memory is freed across the
+ * boundary. A struct begins with its own size; a field is read only where that size covers it.
+ * Calls for one instance never overlap. examples/c/uptime.c is a whole plugin.
+ *
+ * Generated from src/abi.rs; `BLESS=1 cargo test -p barograph-sdk --test header` writes it anew. */
+";
+
+#[test]
+fn the_header_says_what_the_abi_says() {
+    let path = folder().join("include/barograph_plugin.h");
+    let generated = header();
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "{} is not what src/abi.rs says; BLESS=1 writes it anew",
+        path.display()
+    );
+}
+
+#[test]
+fn every_constant_and_type_of_the_abi_is_in_the_header() {
+    let (source, header) = (
+        fs::read_to_string(folder().join("src/abi.rs")).unwrap(),
+        header(),
+    );
+    let declared = source.lines().filter_map(|line| {
+        let rest = line
+            .strip_prefix("pub const ")
+            .or_else(|| line.strip_prefix("pub struct "))?;
+        rest.split([':', ' ']).next()
+    });
+    for name in declared {
+        let expected = match name {
+            // The symbol is a name in C, and the lists are enumerations.
+            "SYMBOL" => "BAROGRAPH_PLUGIN_V1".to_owned(),
+            "UNITS" => "BAROGRAPH_UNIT_COUNT".to_owned(),
+            "CHART_STYLES" => "BAROGRAPH_CHART_LINE".to_owned(),
+            "LOG_LEVELS" => "BAROGRAPH_LOG_ERROR".to_owned(),
+            name if TYPES.contains(&name) => format!("barograph_{}", name.to_lowercase()),
+            name => format!("BAROGRAPH_{name}"),
+        };
+        assert!(
+            header.contains(&expected),
+            "{name} is missing as {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_header_is_cpp_too() {
+    let source = "#include \"barograph_plugin.h\"\n\
+                  static_assert(sizeof(barograph_plugin) == 136, \"layout\");\n\
+                  static_assert(sizeof(barograph_host) == 80, \"layout\");\n\
+                  static_assert(sizeof(barograph_metric) == 120, \"layout\");\n";
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("check.cpp");
+    fs::write(&file, source).unwrap();
+    run(Command::new("c++")
+        .args([
+            "-std=c++11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-fsyntax-only",
+            "-I",
+        ])
+        .arg(folder().join("include"))
+        .arg(&file));
+    run(Command::new("c++")
+        .args([
+            "-std=c++20",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "-x",
+            "c++",
+            "-I",
+        ])
+        .arg(folder().join("include"))
+        .arg(folder().join("examples/c/uptime.c")));
+}
+
+#[test]
+fn a_c_plugin_is_built_loaded_and_driven() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("libuptime.so");
+    build_c_plugin(&file);
+    let bytes = fs::read(&file).unwrap();
+    let note = b"abi=1.0\nname=uptime\ntopic=uptime\nversion=0.1.0\n";
+    assert!(
+        bytes.windows(note.len()).any(|window| window == note),
+        "the note is in the file"
+    );
+    // SAFETY: the library was just built from our source and has no initialisers.
+    let library = unsafe { libloading::Library::new(&file) }.unwrap();
+    // SAFETY: the symbol is the plugin's table, by the ABI.
+    let plugin = unsafe { **library.get::<*const abi::Plugin>(abi::SYMBOL).unwrap() };
+    assert_eq!(plugin.magic, abi::MAGIC);
+    // SAFETY: the table is the C plugin's, and the library is never closed.
+    let mut tester =
+        unsafe { CollectorTester::from_plugin(plugin, &serde_json::json!({})) }.unwrap();
+    std::mem::forget(library);
+    for _ in 0..3 {
+        assert_eq!(tester.tick(), Ok(Collected::Whole));
+    }
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    let now: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+    let sampled = tester.value("uptime_seconds", &[]).unwrap();
+    assert!(sampled > 0.0 && sampled <= now, "{sampled} of {now}");
+    assert_eq!(tester.metrics()[0].unit, "seconds");
+    assert_eq!(tester.series(), 1);
+}
+
+/// Builds `examples/c/uptime.c` as an author would, with every warning an error.
+fn build_c_plugin(file: &Path) {
+    run(Command::new("cc")
+        .args([
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-shared",
+            "-fPIC",
+        ])
+        .arg("-I")
+        .arg(folder().join("include"))
+        .arg("-o")
+        .arg(file)
+        .arg(folder().join("examples/c/uptime.c")));
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("a C compiler is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+fn header() -> String {
+    let constants = CONSTANTS.map(|name| (name.to_owned(), format!("BAROGRAPH_{name}")));
+    let types = TYPES.map(|name| {
+        (
+            name.to_owned(),
+            format!("barograph_{}", name.to_lowercase()),
+        )
+    });
+    let rename: HashMap<String, String> = constants.into_iter().chain(types).collect();
+    let config = cbindgen::Config {
+        language: cbindgen::Language::C,
+        header: Some(INTRODUCTION.trim_end().to_owned()),
+        include_guard: Some("BAROGRAPH_PLUGIN_H".to_owned()),
+        no_includes: true,
+        sys_includes: vec!["stddef.h".to_owned(), "stdint.h".to_owned()],
+        after_includes: Some(definitions()),
+        cpp_compat: true,
+        usize_is_size_t: true,
+        documentation_style: cbindgen::DocumentationStyle::C99,
+        line_length: 100,
+        export: cbindgen::ExportConfig {
+            include: TYPES.map(ToOwned::to_owned).to_vec(),
+            rename,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let bindings = cbindgen::Builder::new()
+        .with_src(folder().join("src/abi.rs"))
+        .with_config(config)
+        .generate()
+        .expect("src/abi.rs can be said in C");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    let text = String::from_utf8(text).expect("the header is text");
+    // Links of the Rust documentation mean nothing in C.
+    let text = text.replace("[`", "`").replace("`]", "`");
+    let (body, guard) = text.rsplit_once("#endif").expect("the header is guarded");
+    format!(
+        "{body}{DECLARATION}
+#endif{guard}"
+    )
+}
+
+const DECLARATION: &str = "\
+#ifdef __cplusplus
+extern \"C\" {
+#endif
+// The one object that a plugin defines.
+extern __attribute__((visibility(\"default\"))) const barograph_plugin BAROGRAPH_PLUGIN_V1;
+#ifdef __cplusplus
+}
+#endif
+";
+
+/// What the generator can't say: computed constants, the lists of words, and macros for authors.
+fn definitions() -> String {
+    let list = |prefix: &str, words: &[&str]| -> String {
+        let lines = words.iter().enumerate().map(|(index, word)| {
+            format!(
+                "#define BAROGRAPH_{prefix}_{} {index}\n",
+                word.to_uppercase()
+            )
+        });
+        lines.collect()
+    };
+    let (magic, section) = (abi::MAGIC, abi::NOTE_SECTION);
+    let (major, minor) = (abi::ABI_MAJOR, abi::ABI_MINOR);
+    let units = list("UNIT", &abi::UNITS);
+    let styles = list("CHART", &abi::CHART_STYLES);
+    let levels = list("LOG", &abi::LOG_LEVELS);
+    format!(
+        r#"
+// `BAROGPV1` read as a little-endian number: the first field of every plugin.
+#define BAROGRAPH_MAGIC UINT64_C({magic:#018x})
+// The section with the words that can be read without running the plugin.
+#define BAROGRAPH_NOTE_SECTION "{section}"
+
+// Units of a metric.
+{units}
+// Styles of a chart.
+{styles}
+// Levels of a message.
+{levels}
+// A text literal as a borrowed text, for initialisers.
+#define BAROGRAPH_TEXT(literal) {{ (const uint8_t *)(literal), sizeof(literal) - 1 }}
+
+// The words about the plugin; the section ends with a zero byte.
+#define BAROGRAPH_NOTE(name, topic, version) \
+  __attribute__((used, section(BAROGRAPH_NOTE_SECTION))) static const char barograph_note[] = \
+    "abi={major}.{minor}\nname=" name "\ntopic=" topic "\nversion=" version "\n";
+"#
+    )
+}
