@@ -39,7 +39,9 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The folder for data can't be used.
-    #[error("data folder {path} can't be used: {error}; set `data_dir` to a folder that this user may write to")]
+    #[error(
+        "data folder {path} can't be used: {error}; set `data_dir` to a folder that this user may write to"
+    )]
     DataDir {
         /// As configured.
         path: PathBuf,
@@ -94,7 +96,9 @@ pub struct App<R: Runner = Process> {
 
 impl<R: Runner> std::fmt::Debug for App<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +106,8 @@ impl App {
     /// Starts everything, each plugin in a process of its own.
     pub fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let spawner = Spawner::start().map_err(StartError::Spawner)?;
-        let make = move |settings, catalog, id| Process::new(settings, spawner.clone(), catalog, id);
+        let make =
+            move |settings, catalog, id| Process::new(settings, spawner.clone(), catalog, id);
         Self::start_with(config, clock, Box::new(make))
     }
 }
@@ -128,7 +133,13 @@ impl<R: Runner> App<R> {
             current: current.clone(),
             queue,
         });
-        let parts = Parts { clock: clock.clone(), tiers, catalog: catalog.clone(), bus, board };
+        let parts = Parts {
+            clock: clock.clone(),
+            tiers,
+            catalog: catalog.clone(),
+            bus,
+            board,
+        };
         let stats = Registry::default();
         let (stop_server, server_stops) = watch::channel(false);
         let state = State {
@@ -143,6 +154,8 @@ impl<R: Runner> App<R> {
             agent_id: random_id(),
             host: machine::read(),
             address,
+            started: clock.mono(),
+            stats: Arc::default(),
         };
         let serving = http::serve(listener, Arc::new(state), server_stops);
         let (stop_introspect, introspect_stops) = watch::channel(false);
@@ -248,7 +261,12 @@ impl<R: Runner> App<R> {
         };
         let topic = collect::topic_of(&settings);
         let Parts { catalog, .. } = &self.parts;
-        let id = catalog.register(&settings.name, &settings.plugin, &topic, settings.series_max);
+        let id = catalog.register(
+            &settings.name,
+            &settings.plugin,
+            &topic,
+            settings.series_max,
+        );
         let stats = self.stats.of(&settings.name, &settings.plugin);
         let runner = (self.make_runner)(settings.clone(), catalog.clone(), id);
         let name = settings.name.clone();
@@ -256,7 +274,14 @@ impl<R: Runner> App<R> {
             Ok(supervisor) => {
                 let (stop, stops) = watch::channel(false);
                 let task = Task::spawn(&name, supervisor.run(stops));
-                self.collectors.insert(name, Collecting { instance, stop, task });
+                self.collectors.insert(
+                    name,
+                    Collecting {
+                        instance,
+                        stop,
+                        task,
+                    },
+                );
             }
             Err(error) => self.refuse(&instance, &error.to_string()),
         }
@@ -276,7 +301,9 @@ impl<R: Runner> App<R> {
     }
 
     async fn stop_collector(&mut self, name: &str, for_good: bool) {
-        let Some(running) = self.collectors.remove(name) else { return };
+        let Some(running) = self.collectors.remove(name) else {
+            return;
+        };
         running.stop.send_replace(true);
         running.task.join().await;
         if !for_good {
@@ -286,7 +313,11 @@ impl<R: Runner> App<R> {
         let gone: Vec<_> = {
             let tables = self.parts.catalog.read();
             let of_it = |id| tables.collector(id).name == name;
-            tables.all_series().filter(|(_, s)| of_it(s.collector)).map(|(id, _)| id).collect()
+            tables
+                .all_series()
+                .filter(|(_, s)| of_it(s.collector))
+                .map(|(id, _)| id)
+                .collect()
         };
         for id in gone {
             self.parts.catalog.retire(id);
@@ -296,7 +327,10 @@ impl<R: Runner> App<R> {
 
 impl Task {
     fn spawn(name: &str, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { name: name.to_owned(), handle: tokio::spawn(future) }
+        Self {
+            name: name.to_owned(),
+            handle: tokio::spawn(future),
+        }
     }
 
     async fn join(mut self) {
@@ -315,8 +349,15 @@ impl Task {
 /// Makes the folder and sees that files can be made in it.
 fn prepare_folder(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let fail = |error| StartError::DataDir { path: path.to_owned(), error };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
+    let fail = |error| StartError::DataDir {
+        path: path.to_owned(),
+        error,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(fail)?;
     let probe = path.join(".writable");
     std::fs::write(&probe, b"").map_err(fail)?;
     std::fs::remove_file(&probe).map_err(fail)

@@ -74,10 +74,22 @@ impl Bus {
             .iter()
             .map(|&(name, capacity)| {
                 let (sender, receiver) = mpsc::channel(capacity);
-                (Sender { name, sender, dropped: AtomicU64::new(0) }, Queue { receiver })
+                (
+                    Sender {
+                        name,
+                        sender,
+                        dropped: AtomicU64::new(0),
+                    },
+                    Queue { receiver },
+                )
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        (Self { senders: senders.into() }, receivers)
+        (
+            Self {
+                senders: senders.into(),
+            },
+            receivers,
+        )
     }
 
     /// Hands the batch to every queue that has room.

@@ -156,7 +156,9 @@ pub struct Collector {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// A name or label name breaks the naming rule.
-    #[error("{what} `{name}` is not of the form [a-z][a-z0-9_]*, at most 256 bytes long; rename it")]
+    #[error(
+        "{what} `{name}` is not of the form [a-z][a-z0-9_]*, at most 256 bytes long; rename it"
+    )]
     BadName {
         /// `metric` or `label`.
         what: &'static str,
@@ -164,7 +166,9 @@ pub enum CatalogError {
         name: String,
     },
     /// The same name was defined with another kind, unit or other labels.
-    #[error("metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels")]
+    #[error(
+        "metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels"
+    )]
     Conflict {
         /// The metric.
         name: String,
@@ -248,22 +252,35 @@ impl Tables {
     pub fn labels(&self, id: SeriesId) -> impl Iterator<Item = (&str, &str)> {
         let series = self.series(id);
         let names = &self.metric(series.metric).labels;
-        names.iter().map(String::as_str).zip(series.values.iter().map(String::as_str))
+        names
+            .iter()
+            .map(String::as_str)
+            .zip(series.values.iter().map(String::as_str))
     }
 }
 
 impl Catalog {
     /// A view of everything; hold it shortly and never across an await.
     pub fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Tables> {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Adds a collector, or finds the one of that name.
-    pub fn register(&self, name: &str, plugin: &str, topic: &str, series_max: usize) -> CollectorId {
+    pub fn register(
+        &self,
+        name: &str,
+        plugin: &str,
+        topic: &str,
+        series_max: usize,
+    ) -> CollectorId {
         let mut tables = self.write();
         if let Some((id, _)) = tables.collectors().find(|(_, known)| known.name == name) {
             return id;
@@ -301,13 +318,24 @@ impl Catalog {
                 return Ok(id);
             }
             let plugin = known.plugin.clone();
-            return Err(CatalogError::Conflict { name: metric.name, plugin });
+            return Err(CatalogError::Conflict {
+                name: metric.name,
+                plugin,
+            });
         }
-        let owned = tables.metrics.iter().filter(|known| known.plugin == metric.plugin).count();
+        let owned = tables
+            .metrics
+            .iter()
+            .filter(|known| known.plugin == metric.plugin)
+            .count();
         let owner = &mut tables.collectors[collector.0 as usize];
         if owned >= METRICS_MAX {
             let collector = owner.name.clone();
-            return Err(CatalogError::Full { collector, what: "metrics", max: METRICS_MAX });
+            return Err(CatalogError::Full {
+                collector,
+                what: "metrics",
+                max: METRICS_MAX,
+            });
         }
         owner.revision += 1;
         tables.metrics.push(metric);
@@ -326,7 +354,10 @@ impl Catalog {
     ) -> Result<SeriesId, CatalogError> {
         let mut tables = self.write();
         let Some(known) = tables.metrics.get(metric.0 as usize) else {
-            return Err(CatalogError::UnknownId { what: "metric", id: metric.0 });
+            return Err(CatalogError::UnknownId {
+                what: "metric",
+                id: metric.0,
+            });
         };
         if values.len() != known.labels.len() || values.iter().any(|v| v.len() > NAME_BYTES_MAX) {
             let (name, expected) = (known.name.clone(), known.labels.len());
@@ -343,7 +374,11 @@ impl Catalog {
         if owner.series_live >= owner.series_max {
             owner.series_dropped += 1;
             let (collector, max) = (owner.name.clone(), owner.series_max);
-            return Err(CatalogError::Full { collector, what: "series", max });
+            return Err(CatalogError::Full {
+                collector,
+                what: "series",
+                max,
+            });
         }
         owner.series_live += 1;
         owner.revision += 1;
@@ -352,7 +387,12 @@ impl Catalog {
             return Ok(id);
         }
         let values = key.2.clone();
-        tables.series.push(Series { metric, collector, values, retired: false });
+        tables.series.push(Series {
+            metric,
+            collector,
+            values,
+            retired: false,
+        });
         let id = SeriesId(id_of(tables.series.len()));
         tables.series_ids.insert(key, id);
         Ok(id)
@@ -383,5 +423,8 @@ fn check_name(what: &'static str, name: &str) -> Result<(), CatalogError> {
     if head && tail && name.len() <= NAME_BYTES_MAX {
         return Ok(());
     }
-    Err(CatalogError::BadName { what, name: name.chars().take(64).collect() })
+    Err(CatalogError::BadName {
+        what,
+        name: name.chars().take(64).collect(),
+    })
 }

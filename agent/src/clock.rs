@@ -18,7 +18,9 @@ use tokio::time::Instant;
 const STEP_MIN_MS: i64 = 400;
 
 /// How often a metric is sampled or delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
@@ -75,7 +77,9 @@ impl TierSet {
 
 impl fmt::Debug for TierSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(Tier::ALL.iter().filter(|tier| self.contains(**tier))).finish()
+        f.debug_set()
+            .entries(Tier::ALL.iter().filter(|tier| self.contains(**tier)))
+            .finish()
     }
 }
 
@@ -114,15 +118,23 @@ impl Tiers {
     #[must_use]
     pub fn at_least(&self, interval: Duration) -> Self {
         let fit = |tier: Duration| {
-            let times = tier.as_millis().div_ceil(interval.as_millis().max(1)).max(1);
+            let times = tier
+                .as_millis()
+                .div_ceil(interval.as_millis().max(1))
+                .max(1);
             interval * u32::try_from(times).unwrap_or(u32::MAX)
         };
-        Self { fast: interval, medium: fit(self.medium), slow: fit(self.slow) }
+        Self {
+            fast: interval,
+            medium: fit(self.medium),
+            slow: fit(self.slow),
+        }
     }
 
     /// The interval of `tier` in milliseconds.
     pub fn interval_ms(&self, tier: Tier) -> i64 {
-        i64::try_from(self.interval(tier).as_millis()).expect("a configured interval is below a day")
+        i64::try_from(self.interval(tier).as_millis())
+            .expect("a configured interval is below a day")
     }
 
     /// The tiers whose grid holds the wall time `at_ms`.
@@ -142,7 +154,10 @@ pub struct Clock(Arc<Source>);
 enum Source {
     System,
     /// Wall time is `wall_ms` plus what tokio's (paused) time has gone on since `origin`.
-    Simulated { origin: Instant, wall_ms: AtomicI64 },
+    Simulated {
+        origin: Instant,
+        wall_ms: AtomicI64,
+    },
 }
 
 impl Clock {
@@ -153,14 +168,19 @@ impl Clock {
 
     /// A clock on tokio's time, which a test has paused; wall time starts at `wall_ms`.
     pub fn simulated(wall_ms: i64) -> Self {
-        Self(Arc::new(Source::Simulated { origin: Instant::now(), wall_ms: AtomicI64::new(wall_ms) }))
+        Self(Arc::new(Source::Simulated {
+            origin: Instant::now(),
+            wall_ms: AtomicI64::new(wall_ms),
+        }))
     }
 
     /// Wall time, Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         match &*self.0 {
             Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             }
             Source::Simulated { origin, wall_ms } => {
@@ -183,7 +203,12 @@ impl Clock {
 
     /// A schedule: one immediate tick, then one at each whole multiple of the fast interval.
     pub fn ticker(&self, tiers: Tiers) -> Ticker {
-        Ticker { clock: self.clone(), tiers, number: 0, next: None }
+        Ticker {
+            clock: self.clone(),
+            tiers,
+            number: 0,
+            next: None,
+        }
     }
 }
 
@@ -232,7 +257,14 @@ impl Ticker {
     fn first(&mut self) -> Tick {
         let (at, at_ms) = (self.clock.mono(), self.clock.now_ms());
         self.next = Some(self.align(at, at_ms));
-        Tick { number: 0, at_ms, at, due: TierSet::ALL, missed: 0, stepped_ms: 0 }
+        Tick {
+            number: 0,
+            at_ms,
+            at,
+            due: TierSet::ALL,
+            missed: 0,
+            stepped_ms: 0,
+        }
     }
 
     /// The first slot of the wall clock's grid after the given moment.
@@ -255,13 +287,27 @@ impl Ticker {
             // The old grid means nothing any more: this tick is off it, the next is on the new one.
             self.next = Some(self.align(now, now_ms));
             let due = TierSet::EMPTY.with(Tier::Fast);
-            return Tick { number: self.number, at_ms: now_ms, at: now, due, missed, stepped_ms };
+            return Tick {
+                number: self.number,
+                at_ms: now_ms,
+                at: now,
+                due,
+                missed,
+                stepped_ms,
+            };
         }
         let at_ms = slot.at_ms + missed_ms;
         let at = slot.at + Duration::from_millis(missed_ms.unsigned_abs());
         self.next = Some(self.follow(Slot { at, at_ms }, now, now_ms));
         let due = self.due_since(slot.at_ms, at_ms);
-        Tick { number: self.number, at_ms, at: now, due, missed, stepped_ms: 0 }
+        Tick {
+            number: self.number,
+            at_ms,
+            at: now,
+            due,
+            missed,
+            stepped_ms: 0,
+        }
     }
 
     /// The next slot, with the slow drift between the two clocks taken out of it.
@@ -271,7 +317,10 @@ impl Ticker {
         if aligned.at_ms == at_ms {
             return aligned;
         }
-        Slot { at: slot.at + self.tiers.fast, at_ms }
+        Slot {
+            at: slot.at + self.tiers.fast,
+            at_ms,
+        }
     }
 
     /// A tier that was due in a missed tick is due now.
@@ -321,7 +370,10 @@ mod tests {
         let began = clock.mono();
         let mut ticker = clock.ticker(Tiers::default());
         let ticks = ticks(&mut ticker, 62).await;
-        assert_eq!((ticks[0].at_ms, ticks[0].at, ticks[0].due), (START_MS, began, TierSet::ALL));
+        assert_eq!(
+            (ticks[0].at_ms, ticks[0].at, ticks[0].due),
+            (START_MS, began, TierSet::ALL)
+        );
         assert_eq!(ticks[1].at_ms, 1_700_000_001_000);
         assert_eq!(ticks[1].at - began, Duration::from_millis(750));
         for (n, pair) in ticks[1..].windows(2).enumerate() {
@@ -343,10 +395,16 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(3_400)).await;
         let late = ticker.next().await;
         // 5,000 was due and went by; 6,000 and 7,000 as well: the tick stands for the last of them.
-        assert_eq!((late.missed, late.number, late.at_ms), (2, 4, 1_700_000_007_000));
+        assert_eq!(
+            (late.missed, late.number, late.at_ms),
+            (2, 4, 1_700_000_007_000)
+        );
         assert!(late.due.contains(Tier::Medium));
         let next = ticker.next().await;
-        assert_eq!((next.missed, next.number, next.at_ms), (0, 5, 1_700_000_008_000));
+        assert_eq!(
+            (next.missed, next.number, next.at_ms),
+            (0, 5, 1_700_000_008_000)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -360,7 +418,11 @@ mod tests {
             assert_eq!(stepped.stepped_ms, step_ms);
             assert_eq!(stepped.at_ms, before.at_ms + 1_000 + step_ms);
             let after = ticks(&mut ticker, 2).await;
-            assert_eq!(after[0].at_ms % 1_000, 0, "back on the grid after {step_ms} ms");
+            assert_eq!(
+                after[0].at_ms % 1_000,
+                0,
+                "back on the grid after {step_ms} ms"
+            );
             assert!(after[0].at_ms > stepped.at_ms && after[0].at_ms <= stepped.at_ms + 1_000);
             assert_eq!(after[0].stepped_ms, 0);
         }
@@ -370,6 +432,9 @@ mod tests {
     fn slower_collectors_have_tiers_that_are_multiples_of_their_interval() {
         let tiers = Tiers::default().at_least(Duration::from_secs(2));
         assert_eq!(tiers.fast, Duration::from_secs(2));
-        assert_eq!((tiers.medium, tiers.slow), (Duration::from_secs(6), Duration::from_secs(30)));
+        assert_eq!(
+            (tiers.medium, tiers.slow),
+            (Duration::from_secs(6), Duration::from_secs(30))
+        );
     }
 }

@@ -96,8 +96,14 @@ pub enum LostReason {
 
 impl LostReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Exited, Self::Killed, Self::Deadline, Self::Failed, Self::Start, Self::Protocol];
+    pub const ALL: [Self; 6] = [
+        Self::Exited,
+        Self::Killed,
+        Self::Deadline,
+        Self::Failed,
+        Self::Start,
+        Self::Protocol,
+    ];
 
     /// The label's value.
     pub const fn name(self) -> &'static str {
@@ -136,7 +142,10 @@ pub trait Runner: Send + 'static {
 pub fn find_library(name: &str) -> Result<PathBuf, String> {
     let file = format!("libbarograph_plugin_{}.so", name.replace('-', "_"));
     let own = std::env::current_exe().ok();
-    let own = own.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let own = own
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
     let folders = [own, Path::new(SYSTEM_FOLDER)];
     folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file()).ok_or_else(|| {
         let own = own.display();

@@ -16,7 +16,10 @@ pub struct Board(Arc<RwLock<IndexMap<String, Component>>>);
 impl Board {
     /// Sets what is known of a component. `since` is kept while `up` stays the same.
     pub fn report(&self, mut component: Component) {
-        let mut board = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut board = self
+            .0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = board.get(&component.name)
             && known.up == component.up
         {
@@ -27,13 +30,19 @@ impl Board {
 
     /// Forgets a component that was taken out of the configuration.
     pub fn remove(&self, name: &str) {
-        let mut board = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut board = self
+            .0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         board.shift_remove(name);
     }
 
     /// Every component, in the order of their first report.
     pub fn components(&self) -> Vec<Component> {
-        let board = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let board = self
+            .0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         board.values().cloned().collect()
     }
 }

@@ -56,7 +56,16 @@ const fn family(
     title: &'static str,
     help: &'static str,
 ) -> Family {
-    Family { name, help, kind, unit, tier: Tier::Medium, labels, title, style: ChartStyle::Line }
+    Family {
+        name,
+        help,
+        kind,
+        unit,
+        tier: Tier::Medium,
+        labels,
+        title,
+        style: ChartStyle::Line,
+    }
 }
 
 impl Family {
@@ -267,7 +276,10 @@ impl Reading {
     fn tick(&mut self, tick: &Tick) {
         if tick.stepped_ms != 0 {
             self.steps.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(stepped_ms = tick.stepped_ms, "the wall clock was stepped; the schedule follows it");
+            tracing::warn!(
+                stepped_ms = tick.stepped_ms,
+                "the wall clock was stepped; the schedule follows it"
+            );
         }
         let began = self.sources.clock.mono();
         let mut out = Vec::with_capacity(self.series.len());
@@ -304,7 +316,12 @@ impl Reading {
         for stats in self.sources.stats.all() {
             let labels = [stats.plugin.as_str(), stats.name.as_str()];
             for (reason, count) in stats.restarts() {
-                self.push(out, &RESTARTS, &[labels[0], labels[1], reason.name()], count as f64);
+                self.push(
+                    out,
+                    &RESTARTS,
+                    &[labels[0], labels[1], reason.name()],
+                    count as f64,
+                );
             }
             let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
             self.push(out, &DEADLINE, &labels, load(&stats.deadline_missed));
@@ -315,7 +332,14 @@ impl Reading {
         let counts: Vec<_> = catalog
             .read()
             .collectors()
-            .map(|(_, c)| (c.plugin.clone(), c.name.clone(), c.series_live, c.series_dropped))
+            .map(|(_, c)| {
+                (
+                    c.plugin.clone(),
+                    c.name.clone(),
+                    c.series_live,
+                    c.series_dropped,
+                )
+            })
             .collect();
         for (plugin, name, live, dropped) in counts {
             self.push(out, &SERIES, &[&plugin, &name], live as f64);
@@ -324,7 +348,11 @@ impl Reading {
     }
 
     fn process(&mut self, out: &mut Vec<Sample>) {
-        let uptime = self.sources.clock.mono().saturating_duration_since(self.started);
+        let uptime = self
+            .sources
+            .clock
+            .mono()
+            .saturating_duration_since(self.started);
         self.push(out, &UPTIME, &[], uptime.as_secs_f64());
         self.push(out, &STEPS, &[], self.steps.load(Ordering::Relaxed) as f64);
         if let Some(bytes) = resident_bytes() {
@@ -345,8 +373,17 @@ impl Reading {
         self.push(out, &SKIPPED, &[], stats.skipped as f64);
     }
 
-    fn push(&mut self, out: &mut Vec<Sample>, family: &'static Family, labels: &[&str], value: f64) {
-        let key = (family.name, labels.iter().map(|&label| label.to_owned()).collect());
+    fn push(
+        &mut self,
+        out: &mut Vec<Sample>,
+        family: &'static Family,
+        labels: &[&str],
+        value: f64,
+    ) {
+        let key = (
+            family.name,
+            labels.iter().map(|&label| label.to_owned()).collect(),
+        );
         if let Some(&series) = self.series.get(&key) {
             out.push(Sample { series, value });
         } else if let Some(series) = self.define(family, &key.1) {
@@ -359,12 +396,19 @@ impl Reading {
         let metric = match self.metrics.get(family.name) {
             Some(&metric) => metric,
             None => {
-                let metric = self.sources.catalog.define_metric(self.collector, metric(family)).ok()?;
+                let metric = self
+                    .sources
+                    .catalog
+                    .define_metric(self.collector, metric(family))
+                    .ok()?;
                 self.metrics.insert(family.name, metric);
                 metric
             }
         };
-        self.sources.catalog.define_series(self.collector, metric, labels.to_vec()).ok()
+        self.sources
+            .catalog
+            .define_series(self.collector, metric, labels.to_vec())
+            .ok()
     }
 }
 
@@ -377,7 +421,11 @@ fn metric(family: &Family) -> Metric {
         kind: family.kind,
         unit: family.unit,
         tier: family.tier,
-        labels: family.labels.iter().map(|&label| label.to_owned()).collect(),
+        labels: family
+            .labels
+            .iter()
+            .map(|&label| label.to_owned())
+            .collect(),
         otel: None,
         chart: ChartHint {
             section: "Agent".to_owned(),

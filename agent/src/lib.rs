@@ -3,12 +3,25 @@
 //! Where to look: [`clock`] schedules and stamps; [`collect`] runs each plugin in a process of its own;
 //! [`catalog`] knows metrics and series; [`bus`] carries batches; [`current`] keeps the latest values;
 //! [`hub`] fans them out in tiers; [`http`] speaks REST and WebSocket; [`health`] holds every component's
-//! state; [`protocol`] has every type of the wire; [`config`] and [`cli`] face the operator; [`app`] alone
-//! knows all of them. `docs/ARCHITECTURE.md` tells the same at length.
+//! state; [`introspect`] watches the agent itself; [`protocol`] has every type of the wire; [`config`],
+//! [`log`] and [`cli`] face the operator; [`app`] alone knows all of them. `docs/ARCHITECTURE.md` tells the
+//! same at length.
 
+pub mod allocator;
+pub mod app;
 pub mod bus;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod collect;
+pub mod config;
+pub mod current;
 pub mod health;
+pub mod http;
+pub mod hub;
+pub mod introspect;
+pub mod log;
+mod machine;
 pub mod protocol;
+#[cfg(test)]
+mod wire;

@@ -3,7 +3,7 @@
 use crate::protocol::HostInfo;
 
 /// Reads host name, distribution, kernel and size; what can't be read stays empty.
-pub fn read() -> HostInfo {
+pub(crate) fn read() -> HostInfo {
     let uname = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let memory = rustix::system::sysinfo();
@@ -20,6 +20,8 @@ pub fn read() -> HostInfo {
 
 fn distribution() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(line.trim_matches('"').to_owned())
 }

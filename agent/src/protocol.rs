@@ -356,7 +356,10 @@ pub struct ColumnsData {
     pub table: u64,
     /// The table, the first time that a client sees its number: `[metric, labels]` by the metric's tier.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, ts(optional, type = "TierArrays<[string, Record<string, string>]>"))]
+    #[cfg_attr(
+        test,
+        ts(optional, type = "TierArrays<[string, Record<string, string>]>")
+    )]
     pub series: Option<TierArrays<(String, Labels)>>,
     /// Last values; a counter's is its rate per second. Only the tiers that were due are there.
     pub values: TierArrays<Option<f64>>,

@@ -32,7 +32,11 @@ impl Backoff {
         let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self { failures: 0, last: None, seed }
+        Self {
+            failures: 0,
+            last: None,
+            seed,
+        }
     }
 
     /// Counts a failure and says how long to wait before the next start.
@@ -40,16 +44,23 @@ impl Backoff {
         self.succeeded(now);
         self.failures += 1;
         self.last = Some(now);
-        let Some(doublings) = self.failures.checked_sub(2) else { return Duration::ZERO };
+        let Some(doublings) = self.failures.checked_sub(2) else {
+            return Duration::ZERO;
+        };
         let full = FIRST.saturating_mul(1 << doublings.min(16)).min(LAST);
-        self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.seed = self
+            .seed
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(0x1405_7b7e_f767_814f);
         let part = 0.5 + 0.5 * ((self.seed >> 40) as f64 / f64::from(1 << 24));
         full.mul_f64(part)
     }
 
     /// A success long after the last failure forgets the failures.
     pub(super) fn succeeded(&mut self, now: Instant) {
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) > FORGET + LAST.min(self.pause())) {
+        if self.last.is_some_and(|last| {
+            now.saturating_duration_since(last) > FORGET + LAST.min(self.pause())
+        }) {
             self.failures = 0;
             self.last = None;
         }
@@ -64,7 +75,9 @@ impl Backoff {
     fn pause(&self) -> Duration {
         self.failures
             .checked_sub(2)
-            .map_or(Duration::ZERO, |doublings| FIRST.saturating_mul(1 << doublings.min(16)))
+            .map_or(Duration::ZERO, |doublings| {
+                FIRST.saturating_mul(1 << doublings.min(16))
+            })
     }
 }
 
@@ -80,7 +93,10 @@ mod tests {
         let mut full = FIRST;
         for failure in 2..14 {
             let pause = backoff.failed(now);
-            assert!(pause >= full / 2 && pause <= full, "failure {failure}: {pause:?} of {full:?}");
+            assert!(
+                pause >= full / 2 && pause <= full,
+                "failure {failure}: {pause:?} of {full:?}"
+            );
             assert_eq!(backoff.is_open(), failure >= OPEN_FAILURES);
             full = (full * 2).min(LAST);
             now += pause;
@@ -96,6 +112,9 @@ mod tests {
         backoff.succeeded(now + Duration::from_secs(30));
         assert!(backoff.failed(now + Duration::from_secs(30)) > FIRST / 2);
         backoff.succeeded(now + Duration::from_secs(120));
-        assert_eq!(backoff.failed(now + Duration::from_secs(121)), Duration::ZERO);
+        assert_eq!(
+            backoff.failed(now + Duration::from_secs(121)),
+            Duration::ZERO
+        );
     }
 }

@@ -95,7 +95,9 @@ impl<'a> Reader<'a> {
     pub(super) fn str(&mut self) -> Result<String, LinkError> {
         let len = self.u32()? as usize;
         let bytes = self.take(len)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| LinkError::Utf8)
+        std::str::from_utf8(bytes)
+            .map(str::to_owned)
+            .map_err(|_| LinkError::Utf8)
     }
 
     pub(super) fn strs(&mut self) -> Result<Vec<String>, LinkError> {
@@ -107,6 +109,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end<T>(self, message: T) -> Result<T, LinkError> {
-        if self.0.is_empty() { Ok(message) } else { Err(LinkError::Long(self.0.len())) }
+        if self.0.is_empty() {
+            Ok(message)
+        } else {
+            Err(LinkError::Long(self.0.len()))
+        }
     }
 }

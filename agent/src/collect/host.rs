@@ -85,12 +85,16 @@ pub fn run() -> ExitCode {
     )
     .is_err()
     {
-        eprintln!("plugin-host is started by the agent itself; use `barograph plugin run-once` instead");
+        eprintln!(
+            "plugin-host is started by the agent itself; use `barograph plugin run-once` instead"
+        );
         return ExitCode::from(2);
     }
     // SAFETY: the descriptor is open and, by the agreement with the agent's spawner, ours alone.
     let stream = UnixStream::from(unsafe { OwnedFd::from_raw_fd(LINK_FD) });
-    let Ok(reader) = stream.try_clone() else { return ExitCode::FAILURE };
+    let Ok(reader) = stream.try_clone() else {
+        return ExitCode::FAILURE;
+    };
     let context: &'static Context = Box::leak(Box::new(Context {
         link: Mutex::new(stream),
         cancelled: AtomicBool::new(false),
@@ -109,14 +113,24 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(context: &'static Context, messages: &Receiver<ToHost>) -> ExitCode {
-    let Ok(ToHost::Load { purpose, library, config, series_max }) = messages.recv() else {
+    let Ok(ToHost::Load {
+        purpose,
+        library,
+        config,
+        series_max,
+    }) = messages.recv()
+    else {
         return ExitCode::FAILURE;
     };
     context.state().series_max = series_max as usize;
     let mut loaded = match load(context, &library) {
         Ok(loaded) => loaded,
         Err(message) => {
-            context.send(&ToAgent::Failed { code: abi::E_CONFIG, field: String::new(), message });
+            context.send(&ToAgent::Failed {
+                code: abi::E_CONFIG,
+                field: String::new(),
+                message,
+            });
             return ExitCode::FAILURE;
         }
     };
@@ -126,14 +140,30 @@ fn serve(context: &'static Context, messages: &Receiver<ToHost>) -> ExitCode {
     };
     if code != abi::OK {
         let (field, message) = context.error();
-        let message = if message.is_empty() { describe(code).to_owned() } else { message };
-        context.send(&ToAgent::Failed { code, field, message });
+        let message = if message.is_empty() {
+            describe(code).to_owned()
+        } else {
+            message
+        };
+        context.send(&ToAgent::Failed {
+            code,
+            field,
+            message,
+        });
         return ExitCode::FAILURE;
     }
     context.send(&loaded.ready());
+    if purpose == Purpose::Check {
+        return ExitCode::SUCCESS;
+    }
     while let Ok(message) = messages.recv() {
         match message {
-            ToHost::Collect { number, at_ms, tiers, deadline } => {
+            ToHost::Collect {
+                number,
+                at_ms,
+                tiers,
+                deadline,
+            } => {
                 let done = loaded.collect(context, number, at_ms, tiers, deadline);
                 context.send(&ToAgent::Done(done));
             }
@@ -159,13 +189,19 @@ fn load(context: &'static Context, path: &str) -> Result<Loaded, String> {
     })?;
     let plugin = read_plugin(path, *symbol)?;
     let host = hostcalls::table(context);
-    Ok(Loaded { plugin, host, instance: std::ptr::null_mut() })
+    Ok(Loaded {
+        plugin,
+        host,
+        instance: std::ptr::null_mut(),
+    })
 }
 
 /// What the dynamic linker said.
 fn cause(error: &libloading::Error) -> String {
     use std::error::Error as _;
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Copies the exported struct after its first fields were found good.
@@ -174,20 +210,32 @@ fn read_plugin(path: &str, address: *const u8) -> Result<abi::Plugin, String> {
     // SAFETY: an exported symbol of this name has at least the head of the struct; its bytes are readable.
     let (magic, size, major) = unsafe {
         (
-            field(offset_of!(abi::Plugin, magic)).cast::<u64>().read_unaligned(),
-            field(offset_of!(abi::Plugin, struct_size)).cast::<u32>().read_unaligned(),
-            field(offset_of!(abi::Plugin, abi_major)).cast::<u16>().read_unaligned(),
+            field(offset_of!(abi::Plugin, magic))
+                .cast::<u64>()
+                .read_unaligned(),
+            field(offset_of!(abi::Plugin, struct_size))
+                .cast::<u32>()
+                .read_unaligned(),
+            field(offset_of!(abi::Plugin, abi_major))
+                .cast::<u16>()
+                .read_unaligned(),
         )
     };
     if magic != abi::MAGIC {
-        return Err(format!("{path} is not a Barograph plugin: its magic number is wrong"));
+        return Err(format!(
+            "{path} is not a Barograph plugin: its magic number is wrong"
+        ));
     }
     if major != abi::ABI_MAJOR {
         let ours = abi::ABI_MAJOR;
-        return Err(format!("{path} was built for plugin ABI {major}, this agent speaks {ours}; rebuild it with a matching barograph-sdk"));
+        return Err(format!(
+            "{path} was built for plugin ABI {major}, this agent speaks {ours}; rebuild it with a matching barograph-sdk"
+        ));
     }
     if (size as usize) < size_of::<abi::Plugin>() {
-        return Err(format!("{path} exports a plugin of {size} bytes, shorter than ABI 1.0; rebuild it with barograph-sdk"));
+        return Err(format!(
+            "{path} exports a plugin of {size} bytes, shorter than ABI 1.0; rebuild it with barograph-sdk"
+        ));
     }
     // SAFETY: magic, major version and size say that a whole `Plugin` of version 1.0 stands here.
     Ok(unsafe { address.cast::<abi::Plugin>().read_unaligned() })
@@ -231,9 +279,16 @@ impl Loaded {
         tiers: u32,
         deadline: Duration,
     ) -> Done {
-        let deadline_ns = now_mono_ns() + u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX / 2);
+        let deadline_ns =
+            now_mono_ns() + u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX / 2);
         let struct_size = u32::try_from(size_of::<abi::Tick>()).expect("a struct of a few bytes");
-        let tick = abi::Tick { struct_size, tiers, number, at_ms, deadline_ns };
+        let tick = abi::Tick {
+            struct_size,
+            tiers,
+            number,
+            at_ms,
+            deadline_ns,
+        };
         // SAFETY: the instance was created and calls never overlap: this is the only thread that makes them.
         let code = unsafe { (self.plugin.collect)(self.instance, &raw const tick) };
         context.cancelled.store(false, Ordering::Relaxed);
@@ -245,9 +300,19 @@ impl Loaded {
         if code < 0 {
             samples.clear();
         }
-        let message = if message.is_empty() { describe(code).to_owned() } else { message };
+        let message = if message.is_empty() {
+            describe(code).to_owned()
+        } else {
+            message
+        };
         let error = (code != abi::OK).then_some(message);
-        Done { number, code, error, refused, samples }
+        Done {
+            number,
+            code,
+            error,
+            refused,
+            samples,
+        }
     }
 
     fn stop(&self) {
@@ -292,7 +357,9 @@ fn read_link(mut stream: UnixStream, context: &Context, sender: &SyncSender<ToHo
 
 fn next(stream: &mut UnixStream, bytes: &mut Vec<u8>) -> Result<ToHost, LinkError> {
     let mut length = [0; link::LENGTH_BYTES];
-    stream.read_exact(&mut length).map_err(|_| LinkError::Short)?;
+    stream
+        .read_exact(&mut length)
+        .map_err(|_| LinkError::Short)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > link::FRAME_BYTES_MAX {
         return Err(LinkError::TooLarge(length));

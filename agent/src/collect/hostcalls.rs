@@ -81,7 +81,10 @@ unsafe fn texts(texts: *const abi::Str, count: usize) -> Result<Vec<String>, i32
     // SAFETY: not null, and the caller vouches for the count.
     let slice = unsafe { std::slice::from_raw_parts(texts, count) };
     // SAFETY: each is a borrowed string by the contract.
-    Ok(slice.iter().map(|part| unsafe { text(*part, NAME_BYTES_MAX) }).collect())
+    Ok(slice
+        .iter()
+        .map(|part| unsafe { text(*part, NAME_BYTES_MAX) })
+        .collect())
 }
 
 unsafe extern "C" fn define_metric(
@@ -102,7 +105,11 @@ unsafe extern "C" fn define_metric(
         // SAFETY: the strings are borrowed for the call by the contract.
         let definition = unsafe { definition(metric)? };
         let mut state = context.state();
-        if let Some(known) = state.metrics.iter().position(|(name, _)| *name == definition.name) {
+        if let Some(known) = state
+            .metrics
+            .iter()
+            .position(|(name, _)| *name == definition.name)
+        {
             *id = u32::try_from(known).map_err(|_| abi::E_FULL)?;
             return Ok(());
         }
@@ -110,7 +117,9 @@ unsafe extern "C" fn define_metric(
             return Err(abi::E_FULL);
         }
         *id = u32::try_from(state.metrics.len()).map_err(|_| abi::E_FULL)?;
-        state.metrics.push((definition.name.clone(), definition.labels.len()));
+        state
+            .metrics
+            .push((definition.name.clone(), definition.labels.len()));
         drop(state);
         context.send(&ToAgent::Metric(Box::new(definition)));
         Ok(())
@@ -152,7 +161,11 @@ unsafe extern "C" fn define_series(
         // SAFETY: borrowed for the call by the contract; null is refused here.
         let (context, values, id) = unsafe {
             let id = id.as_mut().ok_or(abi::E_CONFIG)?;
-            (context(ctx).ok_or(abi::E_CLOSED)?, texts(values, count)?, id)
+            (
+                context(ctx).ok_or(abi::E_CLOSED)?,
+                texts(values, count)?,
+                id,
+            )
         };
         let mut state = context.state();
         let (_, labels) = state.metrics.get(metric as usize).ok_or(abi::E_CLOSED)?;
@@ -205,7 +218,11 @@ unsafe extern "C" fn push(ctx: *mut c_void, samples: *const abi::Sample, count: 
         // SAFETY: not null, and `count` samples are borrowed for the call by the contract.
         let samples = unsafe { std::slice::from_raw_parts(samples, count) };
         for sample in samples {
-            let alive = state.series.get(sample.series as usize).copied().unwrap_or(false);
+            let alive = state
+                .series
+                .get(sample.series as usize)
+                .copied()
+                .unwrap_or(false);
             if alive && sample.value.is_finite() {
                 state.samples.push((sample.series, sample.value));
             } else {
@@ -219,8 +236,12 @@ unsafe extern "C" fn push(ctx: *mut c_void, samples: *const abi::Sample, count: 
 unsafe extern "C" fn log(ctx: *mut c_void, level: u32, message: abi::Str) {
     guarded(|| {
         // SAFETY: `ctx` and `message` are as the contract says.
-        let (context, message) =
-            unsafe { (context(ctx).ok_or(abi::E_CLOSED)?, text(message, TEXT_BYTES_MAX)) };
+        let (context, message) = unsafe {
+            (
+                context(ctx).ok_or(abi::E_CLOSED)?,
+                text(message, TEXT_BYTES_MAX),
+            )
+        };
         let last = abi::LOG_LEVELS.len() - 1;
         let level = u8::try_from((level as usize).min(last)).unwrap_or_default();
         context.send(&ToAgent::Log { level, message });
@@ -239,7 +260,11 @@ unsafe extern "C" fn set_error(ctx: *mut c_void, field: abi::Str, message: abi::
         // SAFETY: `ctx` and the strings are as the contract says.
         let (context, field, message) = unsafe {
             let context = context(ctx).ok_or(abi::E_CLOSED)?;
-            (context, text(field, NAME_BYTES_MAX), text(message, TEXT_BYTES_MAX))
+            (
+                context,
+                text(field, NAME_BYTES_MAX),
+                text(message, TEXT_BYTES_MAX),
+            )
         };
         context.state().error = Some((field, message));
         Ok(())

@@ -178,13 +178,27 @@ impl ToHost {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut w = Writer::begin(out);
         match self {
-            Self::Load { purpose, library, config, series_max } => {
+            Self::Load {
+                purpose,
+                library,
+                config,
+                series_max,
+            } => {
                 w.u8(0).u8(u8::from(*purpose == Purpose::Check));
                 w.str(library).str(config).u32(*series_max);
             }
-            Self::Collect { number, at_ms, tiers, deadline } => {
+            Self::Collect {
+                number,
+                at_ms,
+                tiers,
+                deadline,
+            } => {
                 let deadline_ns = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
-                w.u8(1).u64(*number).u64(at_ms.cast_unsigned()).u32(*tiers).u64(deadline_ns);
+                w.u8(1)
+                    .u64(*number)
+                    .u64(at_ms.cast_unsigned())
+                    .u32(*tiers)
+                    .u64(deadline_ns);
             }
             Self::Cancel => drop(w.u8(2)),
             Self::Stop => drop(w.u8(3)),
@@ -196,7 +210,11 @@ impl ToHost {
         let mut r = Reader::new(bytes);
         let message = match r.u8()? {
             0 => Self::Load {
-                purpose: if r.u8()? == 0 { Purpose::Collect } else { Purpose::Check },
+                purpose: if r.u8()? == 0 {
+                    Purpose::Collect
+                } else {
+                    Purpose::Check
+                },
                 library: r.str()?,
                 config: r.str()?,
                 series_max: r.u32()?,
@@ -220,15 +238,31 @@ impl ToAgent {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut w = Writer::begin(out);
         match self {
-            Self::Ready { name, topic, version } => drop(w.u8(0).str(name).str(topic).str(version)),
-            Self::Failed { code, field, message } => {
+            Self::Ready {
+                name,
+                topic,
+                version,
+            } => drop(w.u8(0).str(name).str(topic).str(version)),
+            Self::Failed {
+                code,
+                field,
+                message,
+            } => {
                 w.u8(1).u32(code.cast_unsigned()).str(field).str(message);
             }
             Self::Metric(metric) => {
-                w.u8(2).str(&metric.name).str(&metric.help).str(&metric.otel);
-                w.u8(metric.kind as u8).u8(metric.unit as u8).u8(metric.tier as u8);
-                w.strs(&metric.labels).str(&metric.chart.section).str(&metric.chart.title);
-                w.u8(metric.chart.style as u8).u8(u8::from(metric.chart.overview));
+                w.u8(2)
+                    .str(&metric.name)
+                    .str(&metric.help)
+                    .str(&metric.otel);
+                w.u8(metric.kind as u8)
+                    .u8(metric.unit as u8)
+                    .u8(metric.tier as u8);
+                w.strs(&metric.labels)
+                    .str(&metric.chart.section)
+                    .str(&metric.chart.title);
+                w.u8(metric.chart.style as u8)
+                    .u8(u8::from(metric.chart.overview));
             }
             Self::Series { metric, values } => drop(w.u8(3).u32(*metric).strs(values)),
             Self::Retire { series } => drop(w.u8(4).u32(*series)),
@@ -236,7 +270,8 @@ impl ToAgent {
             Self::Done(done) => {
                 w.u8(6).u64(done.number).u32(done.code.cast_unsigned());
                 w.u8(u8::from(done.error.is_some()));
-                w.str(done.error.as_deref().unwrap_or_default()).u32(done.refused);
+                w.str(done.error.as_deref().unwrap_or_default())
+                    .u32(done.refused);
                 for (series, value) in &done.samples {
                     w.u32(*series).u64(value.to_bits());
                 }
@@ -248,16 +283,26 @@ impl ToAgent {
     pub fn decode(bytes: &[u8]) -> Result<Self, LinkError> {
         let mut r = Reader::new(bytes);
         let message = match r.u8()? {
-            0 => Self::Ready { name: r.str()?, topic: r.str()?, version: r.str()? },
+            0 => Self::Ready {
+                name: r.str()?,
+                topic: r.str()?,
+                version: r.str()?,
+            },
             1 => Self::Failed {
                 code: r.u32()?.cast_signed(),
                 field: r.str()?,
                 message: r.str()?,
             },
             2 => Self::Metric(Box::new(r.metric()?)),
-            3 => Self::Series { metric: r.u32()?, values: r.strs()? },
+            3 => Self::Series {
+                metric: r.u32()?,
+                values: r.strs()?,
+            },
             4 => Self::Retire { series: r.u32()? },
-            5 => Self::Log { level: r.u8()?, message: r.str()? },
+            5 => Self::Log {
+                level: r.u8()?,
+                message: r.str()?,
+            },
             6 => Self::Done(r.done()?),
             _ => return Err(LinkError::Unknown("kind")),
         };
@@ -287,19 +332,32 @@ pub fn unit(number: u32) -> Result<Unit, LinkError> {
         Unit::Operations,
         Unit::Info,
     ];
-    UNITS.get(number as usize).copied().ok_or(LinkError::Unknown("unit"))
+    UNITS
+        .get(number as usize)
+        .copied()
+        .ok_or(LinkError::Unknown("unit"))
 }
 
 /// The tier with this number in the ABI.
 pub fn tier(number: u32) -> Result<Tier, LinkError> {
-    Tier::ALL.get(number as usize).copied().ok_or(LinkError::Unknown("tier"))
+    Tier::ALL
+        .get(number as usize)
+        .copied()
+        .ok_or(LinkError::Unknown("tier"))
 }
 
 /// The chart style with this number in the ABI.
 pub fn style(number: u32) -> Result<ChartStyle, LinkError> {
-    const STYLES: [ChartStyle; abi::CHART_STYLES.len()] =
-        [ChartStyle::Line, ChartStyle::Area, ChartStyle::Stacked, ChartStyle::None];
-    STYLES.get(number as usize).copied().ok_or(LinkError::Unknown("chart style"))
+    const STYLES: [ChartStyle; abi::CHART_STYLES.len()] = [
+        ChartStyle::Line,
+        ChartStyle::Area,
+        ChartStyle::Stacked,
+        ChartStyle::None,
+    ];
+    STYLES
+        .get(number as usize)
+        .copied()
+        .ok_or(LinkError::Unknown("chart style"))
 }
 
 impl Reader<'_> {
@@ -331,7 +389,13 @@ impl Reader<'_> {
         while self.left() > 0 {
             samples.push((self.u32()?, f64::from_bits(self.u64()?)));
         }
-        Ok(Done { number, code, error: failed.then_some(error), refused, samples })
+        Ok(Done {
+            number,
+            code,
+            error: failed.then_some(error),
+            refused,
+            samples,
+        })
     }
 }
 
@@ -349,8 +413,16 @@ mod tests {
             overview: true,
         };
         vec![
-            ToAgent::Ready { name: "system".into(), topic: "system".into(), version: "0.1.0".into() },
-            ToAgent::Failed { code: -1, field: "a.b".into(), message: "expected a number".into() },
+            ToAgent::Ready {
+                name: "system".into(),
+                topic: "system".into(),
+                version: "0.1.0".into(),
+            },
+            ToAgent::Failed {
+                code: -1,
+                field: "a.b".into(),
+                message: "expected a number".into(),
+            },
             ToAgent::Metric(Box::new(MetricDefinition {
                 name: "system_cpu_seconds_total".into(),
                 help: "Time.".into(),
@@ -361,9 +433,15 @@ mod tests {
                 labels: vec!["cpu".into(), "mode".into()],
                 chart,
             })),
-            ToAgent::Series { metric: 7, values: vec!["0".into(), "user".into()] },
+            ToAgent::Series {
+                metric: 7,
+                values: vec!["0".into(), "user".into()],
+            },
             ToAgent::Retire { series: 9 },
-            ToAgent::Log { level: 1, message: "näh".into() },
+            ToAgent::Log {
+                level: 1,
+                message: "näh".into(),
+            },
             ToAgent::Done(Done {
                 number: 3,
                 code: 1,
@@ -394,7 +472,12 @@ mod tests {
             series_max: 5,
         };
         let deadline = Duration::from_millis(800);
-        let collect = ToHost::Collect { number: 1, at_ms: -1, tiers: 7, deadline };
+        let collect = ToHost::Collect {
+            number: 1,
+            at_ms: -1,
+            tiers: 7,
+            deadline,
+        };
         for message in [load, collect, ToHost::Cancel, ToHost::Stop] {
             let mut bytes = Vec::new();
             message.encode(&mut bytes);

@@ -16,7 +16,11 @@ const PIECE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes a line that the plugin logged; `level` is an index into the ABI's levels.
 pub(super) fn log(collector: &str, level: u8, message: &str) {
-    match abi::LOG_LEVELS.get(usize::from(level)).copied().unwrap_or("info") {
+    match abi::LOG_LEVELS
+        .get(usize::from(level))
+        .copied()
+        .unwrap_or("info")
+    {
         "error" => tracing::error!(target: "plugin", collector, "{message}"),
         "warn" => tracing::warn!(target: "plugin", collector, "{message}"),
         "debug" => tracing::debug!(target: "plugin", collector, "{message}"),
@@ -27,7 +31,9 @@ pub(super) fn log(collector: &str, level: u8, message: &str) {
 
 /// Forwards what the process prints until it ends.
 pub(super) async fn forward(collector: String, output: OwnedFd) {
-    let Ok(mut output) = Receiver::from_owned_fd(output) else { return };
+    let Ok(mut output) = Receiver::from_owned_fd(output) else {
+        return;
+    };
     let mut piece = vec![0; PIECE_BYTES];
     while let Ok(len @ 1..) = output.read(&mut piece).await {
         for line in String::from_utf8_lossy(&piece[..len]).lines() {

@@ -40,15 +40,18 @@ pub enum NoteError {
     #[error("{0} is not a library (no ELF file)")]
     NotElf(String),
     /// It is a library, but no plugin.
-    #[error("{0} is not a Barograph plugin: it has no section .barograph; was it built with export_collector! or against barograph_plugin.h?")]
+    #[error(
+        "{0} is not a Barograph plugin: it has no section .barograph; was it built with export_collector! or against barograph_plugin.h?"
+    )]
     NotPlugin(String),
 }
 
 /// Reads the note of the library at `path`.
 pub fn read(path: &Path) -> Result<Note, NoteError> {
     let shown = path.display().to_string();
-    let file_bytes =
-        fs::metadata(path).map_err(|error| NoteError::Io(shown.clone(), error))?.len();
+    let file_bytes = fs::metadata(path)
+        .map_err(|error| NoteError::Io(shown.clone(), error))?
+        .len();
     if file_bytes > LIBRARY_BYTES_MAX {
         return Err(NoteError::TooLarge(shown));
     }
@@ -67,7 +70,10 @@ pub fn read(path: &Path) -> Result<Note, NoteError> {
 
 fn parse(text: &str) -> Note {
     let mut note = Note::default();
-    for (key, value) in text.split(['\n', '\0']).filter_map(|line| line.split_once('=')) {
+    for (key, value) in text
+        .split(['\n', '\0'])
+        .filter_map(|line| line.split_once('='))
+    {
         let slot = match key {
             "abi" => &mut note.abi,
             "name" => &mut note.name,
@@ -99,7 +105,10 @@ mod tests {
         let text = folder.path().join("text.so");
         fs::write(&text, "not a library").unwrap();
         assert!(matches!(read(&text), Err(NoteError::NotElf(_))));
-        assert!(matches!(read(&folder.path().join("absent")), Err(NoteError::Io(..))));
+        assert!(matches!(
+            read(&folder.path().join("absent")),
+            Err(NoteError::Io(..))
+        ));
         let own = std::env::current_exe().unwrap();
         assert!(matches!(read(&own), Err(NoteError::NotPlugin(_))));
     }

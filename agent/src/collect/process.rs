@@ -70,15 +70,24 @@ impl Process {
         catalog: Catalog,
         collector: CollectorId,
     ) -> Self {
-        Self { settings, spawner, catalog, collector, running: None }
+        Self {
+            settings,
+            spawner,
+            catalog,
+            collector,
+            running: None,
+        }
     }
 
     /// Starts the host for `purpose` and waits for its `Ready`: the plugin's name, topic and version.
     pub(super) async fn launch(&mut self, purpose: Purpose) -> Result<[String; 3], StartError> {
         let child = self.spawner.spawn(&self.settings.name).await?;
         let mut running = Running::new(child, &self.settings.name)?;
-        let scope =
-            Scope { settings: &self.settings, catalog: &self.catalog, collector: self.collector };
+        let scope = Scope {
+            settings: &self.settings,
+            catalog: &self.catalog,
+            collector: self.collector,
+        };
         match timeout(START_TIMEOUT, running.load(&scope, purpose)).await {
             Ok(Ok(ready)) => {
                 self.running = Some(running);
@@ -91,7 +100,9 @@ impl Process {
             Err(_) => {
                 running.kill().await;
                 let seconds = START_TIMEOUT.as_secs();
-                Err(StartError::Other(format!("was not ready within {seconds} s and was ended")))
+                Err(StartError::Other(format!(
+                    "was not ready within {seconds} s and was ended"
+                )))
             }
         }
     }
@@ -100,8 +111,11 @@ impl Process {
         let Some(running) = self.running.as_mut() else {
             return Err(lost(LostReason::Exited, "is not running"));
         };
-        let scope =
-            Scope { settings: &self.settings, catalog: &self.catalog, collector: self.collector };
+        let scope = Scope {
+            settings: &self.settings,
+            catalog: &self.catalog,
+            collector: self.collector,
+        };
         let deadline = Instant::now() + self.settings.timeout;
         let number = tick.number;
         let request = ToHost::Collect {
@@ -120,17 +134,26 @@ impl Process {
             Ok(done) => done,
             Err(_) => {
                 let ms = self.settings.timeout.as_millis();
-                Err(lost(LostReason::Deadline, format!("did not answer within {ms} ms and was ended")))
+                Err(lost(
+                    LostReason::Deadline,
+                    format!("did not answer within {ms} ms and was ended"),
+                ))
             }
         }
     }
 
     async fn end(&mut self, failure: Failure) -> Failure {
-        let Some(running) = self.running.take() else { return failure };
+        let Some(running) = self.running.take() else {
+            return failure;
+        };
         let killed_by_us = matches!(&failure, Failure::Lost { reason, .. }
             if matches!(reason, LostReason::Deadline | LostReason::Protocol | LostReason::Failed));
         let ended = running.kill().await;
-        if killed_by_us { failure } else { ended.unwrap_or(failure) }
+        if killed_by_us {
+            failure
+        } else {
+            ended.unwrap_or(failure)
+        }
     }
 }
 
@@ -143,7 +166,10 @@ impl Runner for Process {
                 }
                 self.stop().await;
                 let (library, expected) = (self.settings.library.display(), &self.settings.plugin);
-                Err(lost(LostReason::Start, format!("{library} is plugin `{name}` of topic `{topic}`, not `{expected}`")))
+                Err(lost(
+                    LostReason::Start,
+                    format!("{library} is plugin `{name}` of topic `{topic}`, not `{expected}`"),
+                ))
             }
             Err(error) => Err(lost(LostReason::Start, error.to_string())),
         }
@@ -162,7 +188,11 @@ impl Runner for Process {
             }
             return Err(Failure::Refused(message));
         }
-        let known = self.running.as_ref().map(|running| running.series.as_slice()).unwrap_or(&[]);
+        let known = self
+            .running
+            .as_ref()
+            .map(|running| running.series.as_slice())
+            .unwrap_or(&[]);
         let samples = done
             .samples
             .iter()
@@ -171,19 +201,29 @@ impl Runner for Process {
                 value.is_finite().then_some(Sample { series, value })
             })
             .collect();
-        Ok(Collected { samples, partial: done.error })
+        Ok(Collected {
+            samples,
+            partial: done.error,
+        })
     }
 
     async fn died(&mut self) -> Failure {
-        let Some(running) = self.running.as_mut() else { return std::future::pending().await };
-        let scope =
-            Scope { settings: &self.settings, catalog: &self.catalog, collector: self.collector };
+        let Some(running) = self.running.as_mut() else {
+            return std::future::pending().await;
+        };
+        let scope = Scope {
+            settings: &self.settings,
+            catalog: &self.catalog,
+            collector: self.collector,
+        };
         let failure = running.listen(&scope).await;
         self.end(failure).await
     }
 
     async fn stop(&mut self) {
-        let Some(mut running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
         if running.send(&ToHost::Stop).await.is_ok() {
             let _ = timeout(STOP_GRACE, running.process.wait()).await;
         }
@@ -199,7 +239,9 @@ impl Runner for Process {
 
     fn series(&self) -> Vec<SeriesId> {
         let running = self.running.as_ref();
-        running.map(|running| running.series.iter().flatten().copied().collect()).unwrap_or_default()
+        running
+            .map(|running| running.series.iter().flatten().copied().collect())
+            .unwrap_or_default()
     }
 }
 
@@ -237,7 +279,11 @@ impl Running {
         })
     }
 
-    async fn load(&mut self, scope: &Scope<'_>, purpose: Purpose) -> Result<[String; 3], StartError> {
+    async fn load(
+        &mut self,
+        scope: &Scope<'_>,
+        purpose: Purpose,
+    ) -> Result<[String; 3], StartError> {
         let settings = scope.settings;
         let load = ToHost::Load {
             purpose,
@@ -248,7 +294,11 @@ impl Running {
         self.send(&load).await?;
         loop {
             match self.next(scope).await? {
-                ToAgent::Ready { name, topic, version } => return Ok([name, topic, version]),
+                ToAgent::Ready {
+                    name,
+                    topic,
+                    version,
+                } => return Ok([name, topic, version]),
                 ToAgent::Failed { field, message, .. } => {
                     return Err(StartError::Refused { field, message });
                 }
@@ -265,7 +315,10 @@ impl Running {
         match timeout(CANCEL_GRACE, self.link.write_all(&bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(lost(LostReason::Exited, "went away")),
-            Err(_) => Err(lost(LostReason::Deadline, "does not read its link and was ended")),
+            Err(_) => Err(lost(
+                LostReason::Deadline,
+                "does not read its link and was ended",
+            )),
         }
     }
 
@@ -332,7 +385,8 @@ impl Running {
             }
             ToAgent::Series { metric, values } => {
                 let metric = self.metrics.get(metric as usize).copied().flatten();
-                self.series.push(metric.and_then(|metric| scope.define_series(metric, values)));
+                self.series
+                    .push(metric.and_then(|metric| scope.define_series(metric, values)));
             }
             ToAgent::Retire { series } => {
                 if let Some(slot) = self.series.get_mut(series as usize)
@@ -363,7 +417,10 @@ impl Running {
 fn how(status: ExitStatus) -> Failure {
     match (status.signal(), status.code()) {
         (Some(signal), _) => lost(LostReason::Killed, format!("was ended by signal {signal}")),
-        (_, code) => lost(LostReason::Exited, format!("exited with code {}", code.unwrap_or(0))),
+        (_, code) => lost(
+            LostReason::Exited,
+            format!("exited with code {}", code.unwrap_or(0)),
+        ),
     }
 }
 
@@ -408,5 +465,8 @@ impl Scope<'_> {
 }
 
 fn lost(reason: LostReason, message: impl Into<String>) -> Failure {
-    Failure::Lost { reason, message: message.into() }
+    Failure::Lost {
+        reason,
+        message: message.into(),
+    }
 }

@@ -51,14 +51,17 @@ impl Spawner {
         let (sender, mut requests) = mpsc::channel::<Request>(REQUESTS_MAX);
         let reserved = reserve()?;
         let runtime = Handle::current();
-        std::thread::Builder::new().name("spawner".into()).stack_size(256 << 10).spawn(move || {
-            let _reserved = reserved;
-            let _entered = runtime.enter();
-            while let Some(request) = requests.blocking_recv() {
-                // A requester that has gone drops the child's descriptors, and the child exits on EOF.
-                let _ = request.reply.send(spawn(&request.name));
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("spawner".into())
+            .stack_size(256 << 10)
+            .spawn(move || {
+                let _reserved = reserved;
+                let _entered = runtime.enter();
+                while let Some(request) = requests.blocking_recv() {
+                    // A requester that has gone drops the child's descriptors, and the child exits on EOF.
+                    let _ = request.reply.send(spawn(&request.name));
+                }
+            })?;
         Ok(Self(sender))
     }
 
@@ -66,7 +69,10 @@ impl Spawner {
     pub(super) async fn spawn(&self, name: &str) -> io::Result<Child> {
         let gone = || io::Error::other("the thread that starts plugins has ended");
         let (reply, answer) = oneshot::channel();
-        let request = Request { name: name.to_owned(), reply };
+        let request = Request {
+            name: name.to_owned(),
+            reply,
+        };
         self.0.send(request).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -90,13 +96,20 @@ fn spawn(name: &str) -> io::Result<Child> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("barograph").arg("plugin-host").arg(name).env_clear();
+    command
+        .arg0("barograph")
+        .arg("plugin-host")
+        .arg(name)
+        .env_clear();
     for key in KEPT_VARIABLES {
         if let Some(value) = std::env::var_os(key) {
             command.env(key, value);
         }
     }
-    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    command
+        .stdin(Stdio::null())
+        .stdout(input.try_clone()?)
+        .stderr(input);
     let parent = rustix::process::getpid();
     let socket = theirs.as_raw_fd();
     // SAFETY: the closure runs between fork and exec and makes system calls only: no allocation, no locks.
@@ -106,7 +119,12 @@ fn spawn(name: &str) -> io::Result<Child> {
     let process = command.spawn()?;
     let pid = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let pid = pid.expect("a child that was not waited for has its process id");
-    Ok(Child { pid, process, link: ours, output })
+    Ok(Child {
+        pid,
+        process,
+        link: ours,
+        output,
+    })
 }
 
 /// Between fork and exec: only async-signal-safe calls.
@@ -118,9 +136,16 @@ fn prepare(parent: Pid, socket: c_int) -> io::Result<()> {
         return Err(io::Error::from(rustix::io::Errno::SRCH));
     }
     rustix::thread::set_no_new_privs(true)?;
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     rustix::process::setrlimit(Resource::Core, none)?;
     // SAFETY: a plain system call; `reserve` keeps the number away from everything that std has open here.
     let moved = unsafe { libc::dup2(socket, LINK_FD) };
-    if moved < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if moved < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

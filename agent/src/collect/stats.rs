@@ -36,7 +36,10 @@ impl CollectorStats {
 
     /// Restarts by reason, in the order of [`LostReason::ALL`].
     pub fn restarts(&self) -> impl Iterator<Item = (LostReason, u64)> {
-        let counts = self.restarts.iter().map(|count| count.load(Ordering::Relaxed));
+        let counts = self
+            .restarts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
         LostReason::ALL.into_iter().zip(counts)
     }
 
@@ -47,7 +50,10 @@ impl CollectorStats {
 
     /// Remembers how long a collect took.
     pub fn took(&self, took: Duration) {
-        self.collect_ns.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.collect_ns.store(
+            u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -63,13 +69,20 @@ impl Registry {
             return Arc::clone(known);
         }
         let (name, plugin) = (name.to_owned(), plugin.to_owned());
-        let stats = Arc::new(CollectorStats { name, plugin, ..CollectorStats::default() });
+        let stats = Arc::new(CollectorStats {
+            name,
+            plugin,
+            ..CollectorStats::default()
+        });
         all.push(Arc::clone(&stats));
         stats
     }
 
     /// Everybody's numbers.
     pub fn all(&self) -> Vec<Arc<CollectorStats>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -20,7 +20,7 @@ use crate::bus::{Batch, Bus, Sample};
 use crate::catalog::{
     Catalog, CatalogError, ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit,
 };
-use crate::clock::{Clock, Tick, Tier, TierSet, Ticker, Tiers};
+use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
 use crate::health::Board;
 use crate::protocol::Component;
 
@@ -78,7 +78,9 @@ pub struct Supervisor<R: Runner> {
 
 impl<R: Runner> std::fmt::Debug for Supervisor<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Supervisor").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Supervisor")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,7 +208,11 @@ impl<R: Runner> Supervisor<R> {
         }
         self.stats.rss_bytes.store(0, Ordering::Relaxed);
         let pause = self.backoff.failed(self.parts.clock.mono());
-        let note = if self.backoff.is_open() { "; it keeps failing and is only probed" } else { "" };
+        let note = if self.backoff.is_open() {
+            "; it keeps failing and is only probed"
+        } else {
+            ""
+        };
         tracing::warn!(
             collector = %self.settings.name,
             again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
@@ -224,10 +230,20 @@ impl<R: Runner> Supervisor<R> {
 
     async fn tick(&mut self, tick: Tick) {
         self.number += 1 + tick.missed;
-        self.stats.ticks_missed.fetch_add(tick.missed, Ordering::Relaxed);
+        self.stats
+            .ticks_missed
+            .fetch_add(tick.missed, Ordering::Relaxed);
         let State::Running(runner) = &mut self.state else {
-            let message = self.error.clone().unwrap_or_else(|| "is starting".to_owned());
-            self.publish(tick.at_ms, tick.due, Duration::ZERO, Err(Failure::Refused(message)));
+            let message = self
+                .error
+                .clone()
+                .unwrap_or_else(|| "is starting".to_owned());
+            self.publish(
+                tick.at_ms,
+                tick.due,
+                Duration::ZERO,
+                Err(Failure::Refused(message)),
+            );
             return;
         };
         let due = if self.fresh { TierSet::ALL } else { tick.due };
@@ -235,7 +251,9 @@ impl<R: Runner> Supervisor<R> {
         let result = runner.collect(&tick, due).await;
         let took = self.parts.clock.mono().saturating_duration_since(began);
         if tick.due.contains(Tier::Medium) {
-            self.stats.rss_bytes.store(runner.rss_bytes().unwrap_or(0), Ordering::Relaxed);
+            self.stats
+                .rss_bytes
+                .store(runner.rss_bytes().unwrap_or(0), Ordering::Relaxed);
         }
         match &result {
             Ok(_) => self.collected(),
@@ -248,7 +266,9 @@ impl<R: Runner> Supervisor<R> {
 
     fn collected(&mut self) {
         self.backoff.succeeded(self.parts.clock.mono());
-        let State::Running(runner) = &self.state else { return };
+        let State::Running(runner) = &self.state else {
+            return;
+        };
         if std::mem::take(&mut self.fresh) {
             // What the plugin had before its restart and has not declared again will not come again.
             let series = runner.series();
@@ -272,18 +292,34 @@ impl<R: Runner> Supervisor<R> {
                 collected.samples
             }
             Err(failure) => {
-                self.error.get_or_insert_with(String::new).clone_from(&failure.to_string());
+                self.error
+                    .get_or_insert_with(String::new)
+                    .clone_from(&failure.to_string());
                 Vec::new()
             }
         };
-        samples.push(Sample { series: self.up, value: f64::from(u8::from(up)) });
+        samples.push(Sample {
+            series: self.up,
+            value: f64::from(u8::from(up)),
+        });
         if up {
-            samples.push(Sample { series: self.took, value: took.as_secs_f64() });
+            samples.push(Sample {
+                series: self.took,
+                value: took.as_secs_f64(),
+            });
         }
         self.stats.up.store(up, Ordering::Relaxed);
         self.report(up.then_some(took));
         let (collector, tick) = (self.collector, self.number);
-        self.parts.bus.publish(Batch { collector, tick, at_ms, due, up, took, samples });
+        self.parts.bus.publish(Batch {
+            collector,
+            tick,
+            at_ms,
+            due,
+            up,
+            took,
+            samples,
+        });
     }
 
     fn report(&self, took: Option<Duration>) {
@@ -335,7 +371,12 @@ fn own_series(
         catalog.define_series(collector, id, vec![settings.name.clone()])
     };
     Ok([
-        define("up", Unit::Count, "Whether the last collect succeeded: 1 or 0.", ChartStyle::None)?,
+        define(
+            "up",
+            Unit::Count,
+            "Whether the last collect succeeded: 1 or 0.",
+            ChartStyle::None,
+        )?,
         define(
             "collect_seconds",
             Unit::Seconds,

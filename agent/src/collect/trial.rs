@@ -57,7 +57,10 @@ pub struct TrialSample {
 
 /// Lets the plugin check its configuration, in a process of its own.
 pub async fn check(settings: &Settings) -> Result<(), PluginConfigError> {
-    let plain = |message: String| PluginConfigError { field: String::new(), message };
+    let plain = |message: String| PluginConfigError {
+        field: String::new(),
+        message,
+    };
     let (mut process, _) = prepare(settings).map_err(|error| plain(error.to_string()))?;
     let launched = process.launch(Purpose::Check).await;
     process.stop().await;
@@ -92,14 +95,22 @@ pub async fn run_once(settings: &Settings, ticks: u32) -> Result<Vec<TrialBatch>
             let labels = tables.labels(sample.series);
             TrialSample {
                 metric: metric.name.clone(),
-                labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+                labels: labels
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
                 value: sample.value,
                 unit: metric.unit,
             }
         });
         let samples = samples.collect();
         let (at_ms, partial) = (tick.at_ms, collected.partial);
-        batches.push(TrialBatch { tick: tick.number, at_ms, took, partial, samples });
+        batches.push(TrialBatch {
+            tick: tick.number,
+            at_ms,
+            took,
+            partial,
+            samples,
+        });
     }
     process.stop().await;
     Ok(batches)
@@ -107,8 +118,15 @@ pub async fn run_once(settings: &Settings, ticks: u32) -> Result<Vec<TrialBatch>
 
 fn prepare(settings: &Settings) -> std::io::Result<(Process, Catalog)> {
     let catalog = Catalog::default();
-    let collector =
-        catalog.register(&settings.name, &settings.plugin, &settings.plugin, settings.series_max);
+    let collector = catalog.register(
+        &settings.name,
+        &settings.plugin,
+        &settings.plugin,
+        settings.series_max,
+    );
     let spawner = Spawner::start()?;
-    Ok((Process::new(settings.clone(), spawner, catalog.clone(), collector), catalog))
+    Ok((
+        Process::new(settings.clone(), spawner, catalog.clone(), collector),
+        catalog,
+    ))
 }

@@ -13,34 +13,38 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// A test that waits longer than this for anything has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running agent.
-pub struct Agent {
+pub(crate) struct Agent {
     /// Where it listens.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     child: Child,
     folder: TempDir,
 }
 
 /// An answer over HTTP.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Agent {
     /// Starts one with the default configuration.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with("").await
     }
 
     /// Starts one with this configuration besides address and data folder.
-    pub async fn with(config: &str) -> Self {
+    pub(crate) async fn with(config: &str) -> Self {
         let system = library("barograph_plugin_system");
-        assert!(system.is_file(), "{} is not there: `cargo xtask test` builds the libraries first", system.display());
+        assert!(
+            system.is_file(),
+            "{} is not there: `cargo xtask test` builds the libraries first",
+            system.display()
+        );
         let folder = tempfile::tempdir().expect("a temp folder");
         let file = folder.path().join("config.toml");
         std::fs::write(&file, config).expect("a config file");
@@ -57,7 +61,9 @@ impl Agent {
             .spawn()
             .expect("the agent's binary");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("a line in time");
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("a line in time");
         let line = line.expect("readable output").unwrap_or_default();
         let addr = line
             .strip_prefix("listening on http://")
@@ -67,80 +73,106 @@ impl Agent {
             let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             panic!("the agent did not start: {line:?}\n{log}");
         };
-        Self { addr, child, folder }
+        Self {
+            addr,
+            child,
+            folder,
+        }
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("the agent runs")
     }
 
     /// What it logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// The configuration file, to be changed before a reload.
-    pub fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.path().join("config.toml")
     }
 
     /// The plugin hosts that are its children, by collector.
-    pub fn hosts(&self, collector: &str) -> Vec<u32> {
-        children(self.pid()).into_iter().filter(|pid| command_line(*pid).ends_with(collector)).collect()
+    pub(crate) fn hosts(&self, collector: &str) -> Vec<u32> {
+        children(self.pid())
+            .into_iter()
+            .filter(|pid| command_line(*pid).ends_with(collector))
+            .collect()
     }
 
     /// Waits for the one host of a collector.
-    pub async fn host(&self, collector: &str) -> u32 {
+    pub(crate) async fn host(&self, collector: &str) -> u32 {
         until("a plugin host", || self.hosts(collector).first().copied()).await
     }
 
     /// Sends a signal to the agent itself.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
     /// Waits for its end and gives its exit code.
-    pub async fn end(&mut self) -> Option<i32> {
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("the agent ends in time");
+    pub(crate) async fn end(&mut self) -> Option<i32> {
+        let status = timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the agent ends in time");
         status.expect("a status").code()
     }
 
     /// A GET on a connection of its own.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         let host = format!("Host: {}", self.addr);
-        self.request(&format!("GET {path} HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n")).await
+        self.request(&format!(
+            "GET {path} HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n"
+        ))
+        .await
     }
 
     /// A GET whose answer is JSON.
-    pub async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).expect("JSON")
     }
 
     /// A request, byte for byte; reads until the server closes.
-    pub async fn request(&self, text: &str) -> Answer {
+    pub(crate) async fn request(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(self.addr).await.expect("a connection");
-        stream.write_all(text.as_bytes()).await.expect("a written request");
+        stream
+            .write_all(text.as_bytes())
+            .await
+            .expect("a written request");
         let mut bytes = Vec::new();
         let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
         read.expect("an answer in time").expect("a readable answer");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        Answer {
+            status,
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
     }
 
     /// The state of a component on `/healthz`.
-    pub async fn component(&self, name: &str) -> Option<Value> {
+    pub(crate) async fn component(&self, name: &str) -> Option<Value> {
         let health = self.json("/healthz").await;
         let components = health["components"].as_array()?;
-        components.iter().find(|component| component["name"] == name).cloned()
+        components
+            .iter()
+            .find(|component| component["name"] == name)
+            .cloned()
     }
 
     /// Waits until a component is as wanted.
-    pub async fn component_that(&self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn component_that(&self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
         let wait = async {
             loop {
                 if let Some(component) = self.component(name).await.filter(&is) {
@@ -163,16 +195,22 @@ impl Drop for Agent {
 }
 
 /// A built library by its crate's name; fixtures stand in `examples`.
-pub fn library(name: &str) -> PathBuf {
-    let own = Path::new(env!("CARGO_BIN_EXE_barograph")).parent().expect("a folder");
+pub(crate) fn library(name: &str) -> PathBuf {
+    let own = Path::new(env!("CARGO_BIN_EXE_barograph"))
+        .parent()
+        .expect("a folder");
     let folder = std::env::var_os("TEST_PLUGIN_DIR").map_or_else(|| own.to_owned(), PathBuf::from);
     let file = format!("lib{name}.so");
     let plugin = folder.join(&file);
-    if plugin.is_file() { plugin } else { folder.join("examples").join(file) }
+    if plugin.is_file() {
+        plugin
+    } else {
+        folder.join("examples").join(file)
+    }
 }
 
 /// Waits until `find` finds something.
-pub async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
     let wait = async {
         loop {
             if let Some(found) = find() {
@@ -186,26 +224,39 @@ pub async fn until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
 }
 
 /// Sends a signal by name to a process that the test started.
-pub fn signal(pid: u32, name: &str) {
-    let status = std::process::Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status();
     assert!(status.expect("kill").success(), "kill -{name} {pid}");
 }
 
 /// Whether a process exists and is no zombie.
-pub fn alive(pid: u32) -> bool {
+pub(crate) fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
 fn command_line(pid: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
+    String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\0')
+        .replace('\0', " ")
 }

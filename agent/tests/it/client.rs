@@ -10,25 +10,28 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::agent::{Agent, PATIENCE};
 
 /// One connection.
-pub struct Client {
+pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_id: u32,
 }
 
 impl Client {
     /// Connects and takes `initialData`.
-    pub async fn connect(agent: &Agent) -> (Self, Value) {
-        let (socket, _) =
-            connect_async(format!("ws://{}/ws", agent.addr)).await.expect("an upgraded connection");
+    pub(crate) async fn connect(agent: &Agent) -> (Self, Value) {
+        let (socket, _) = connect_async(format!("ws://{}/ws", agent.addr))
+            .await
+            .expect("an upgraded connection");
         let mut client = Self { socket, next_id: 1 };
         let first = client.message().await;
         (client, first)
     }
 
     /// The next message, which must be JSON.
-    pub async fn message(&mut self) -> Value {
+    pub(crate) async fn message(&mut self) -> Value {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("a message in time");
+            let message = timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("a message in time");
             match message.expect("an open connection").expect("a good frame") {
                 Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
                 Message::Ping(_) | Message::Pong(_) => {}
@@ -38,12 +41,12 @@ impl Client {
     }
 
     /// The next event of this name.
-    pub async fn event(&mut self, name: &str) -> Value {
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
         self.event_that(|event| event["event"] == name).await
     }
 
     /// The next event that is as wanted.
-    pub async fn event_that(&mut self, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn event_that(&mut self, is: impl Fn(&Value) -> bool) -> Value {
         let wait = async {
             loop {
                 let message = self.message().await;
@@ -52,16 +55,21 @@ impl Client {
                 }
             }
         };
-        timeout(PATIENCE, wait).await.expect("such an event in time")
+        timeout(PATIENCE, wait)
+            .await
+            .expect("such an event in time")
     }
 
     /// Sends text as it is.
-    pub async fn send(&mut self, text: &str) {
-        self.socket.send(Message::text(text)).await.expect("a sent message");
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.socket
+            .send(Message::text(text))
+            .await
+            .expect("a sent message");
     }
 
     /// Sends a request and gives its answer; events in between are passed over.
-    pub async fn ask(&mut self, mut request: Value) -> Value {
+    pub(crate) async fn ask(&mut self, mut request: Value) -> Value {
         let id = self.next_id;
         self.next_id += 1;
         request["id"] = json!(id);
@@ -75,7 +83,7 @@ impl Client {
     }
 
     /// Subscribes, which must succeed.
-    pub async fn subscribe(&mut self, request: Value) {
+    pub(crate) async fn subscribe(&mut self, request: Value) {
         let mut request = request;
         request["type"] = json!("subscribe");
         let answer = self.ask(request).await;

@@ -12,9 +12,18 @@ use crate::agent::{Agent, PATIENCE};
 #[tokio::test]
 async fn promtool_finds_nothing_to_mend() {
     let agent = Agent::start().await;
-    agent.component_that("system", |component| component["up"] == true).await;
+    agent
+        .component_that("system", |component| component["up"] == true)
+        .await;
     let answer = agent.get("/metrics").await;
-    assert!(answer.head.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    assert!(
+        answer
+            .head
+            .to_lowercase()
+            .contains("content-type: text/plain; version=0.0.4"),
+        "{}",
+        answer.head
+    );
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -24,24 +33,42 @@ async fn promtool_finds_nothing_to_mend() {
         .spawn()
         .expect("promtool, of Debian's package prometheus");
     let mut stdin = promtool.stdin.take().expect("a pipe");
-    stdin.write_all(answer.body.as_bytes()).await.expect("read by promtool");
+    stdin
+        .write_all(answer.body.as_bytes())
+        .await
+        .expect("read by promtool");
     drop(stdin);
     let output = promtool.wait_with_output().await.expect("an end");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.trim().is_empty(), "{said}");
-    assert!(answer.body.lines().filter(|line| !line.starts_with('#')).count() > 80, "{}", answer.body);
+    assert!(
+        answer
+            .body
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count()
+            > 80,
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]
 async fn values_agree_with_node_exporter() {
     let agent = Agent::start().await;
-    agent.component_that("system", |component| component["up"] == true).await;
+    agent
+        .component_that("system", |component| component["up"] == true)
+        .await;
     let exporter = Exporter::start().await;
     // Both are read until one pair of readings was close enough in time: counters only grow, so ours must
     // lie between theirs before and after.
     let pairs = [
         ("system_memory_total_bytes", "node_memory_MemTotal_bytes"),
-        ("system_context_switches_total", "node_context_switches_total"),
+        (
+            "system_context_switches_total",
+            "node_context_switches_total",
+        ),
         ("system_interrupts_total", "node_intr_total"),
         ("system_forks_total", "node_forks_total"),
     ];
@@ -51,7 +78,10 @@ async fn values_agree_with_node_exporter() {
     let after = exporter.read().await;
     for (name, theirs) in pairs {
         let (low, value, high) = (before[theirs], ours[name], after[theirs]);
-        assert!(low <= value && value <= high, "{name}: {low} <= {value} <= {high}");
+        assert!(
+            low <= value && value <= high,
+            "{name}: {low} <= {value} <= {high}"
+        );
     }
     between_sums(&before, &ours, &after);
     // What moves both ways agrees within what two seconds can change on a machine that runs tests.
@@ -64,7 +94,10 @@ async fn values_agree_with_node_exporter() {
 fn between_sums(before: &Samples, ours: &Samples, after: &Samples) {
     let sum = |samples: &Samples, family: &str, part: &str| -> f64 {
         let of_family = samples.iter().filter(|(name, _)| name.starts_with(family));
-        of_family.filter(|(name, _)| name.contains(part)).map(|(_, value)| value).sum()
+        of_family
+            .filter(|(name, _)| name.contains(part))
+            .map(|(_, value)| value)
+            .sum()
     };
     for mode in ["user", "system", "idle", "iowait"] {
         let part = format!("mode=\"{mode}\"");
@@ -72,18 +105,33 @@ fn between_sums(before: &Samples, ours: &Samples, after: &Samples) {
         let value = sum(ours, "system_cpu_seconds_total{", &part);
         let (low, high) = (theirs(before), theirs(after));
         // The kernel's idle counters may go back by a tick or two between readings.
-        assert!(low - 0.1 <= value && value <= high + 0.1, "{mode}: {low} <= {value} <= {high}");
+        assert!(
+            low - 0.1 <= value && value <= high + 0.1,
+            "{mode}: {low} <= {value} <= {high}"
+        );
     }
     for (name, theirs) in [
-        ("system_disk_read_bytes_total{", "node_disk_read_bytes_total{"),
-        ("system_disk_written_bytes_total{", "node_disk_written_bytes_total{"),
+        (
+            "system_disk_read_bytes_total{",
+            "node_disk_read_bytes_total{",
+        ),
+        (
+            "system_disk_written_bytes_total{",
+            "node_disk_written_bytes_total{",
+        ),
     ] {
         let devices = ours.keys().filter_map(|key| key.strip_prefix(name));
         let mut seen = 0;
         for device in devices {
-            let (low, high) = (before[&format!("{theirs}{device}")], after[&format!("{theirs}{device}")]);
+            let (low, high) = (
+                before[&format!("{theirs}{device}")],
+                after[&format!("{theirs}{device}")],
+            );
             let value = ours[&format!("{name}{device}")];
-            assert!(low <= value && value <= high, "{name}{device}: {low} <= {value} <= {high}");
+            assert!(
+                low <= value && value <= high,
+                "{name}{device}: {low} <= {value} <= {high}"
+            );
             seen += 1;
         }
         assert!(seen > 0, "no disk was seen");
@@ -111,7 +159,10 @@ struct Exporter {
 impl Exporter {
     async fn start() -> Self {
         // A port that was free a moment ago: node_exporter takes no port 0.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a port")
+            .port();
         let address = format!("127.0.0.1:{port}");
         let process = Command::new("prometheus-node-exporter")
             .arg(format!("--web.listen-address={address}"))
@@ -121,21 +172,34 @@ impl Exporter {
             .kill_on_drop(true)
             .spawn()
             .expect("Debian's prometheus-node-exporter");
-        let exporter = Self { _process: process, address };
+        let exporter = Self {
+            _process: process,
+            address,
+        };
         let up = async {
-            while tokio::net::TcpStream::connect(&exporter.address).await.is_err() {
+            while tokio::net::TcpStream::connect(&exporter.address)
+                .await
+                .is_err()
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, up).await.expect("node_exporter listens");
+        tokio::time::timeout(PATIENCE, up)
+            .await
+            .expect("node_exporter listens");
         exporter
     }
 
     async fn read(&self) -> Samples {
         use tokio::io::AsyncReadExt as _;
-        let mut stream = tokio::net::TcpStream::connect(&self.address).await.expect("a connection");
+        let mut stream = tokio::net::TcpStream::connect(&self.address)
+            .await
+            .expect("a connection");
         let request = format!("GET /metrics HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).await.expect("a request");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("a request");
         let mut text = String::new();
         stream.read_to_string(&mut text).await.expect("an answer");
         samples(&text)

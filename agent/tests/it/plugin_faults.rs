@@ -13,7 +13,9 @@ async fn watch(agent: &Agent) -> Client {
 }
 
 fn up(event: &Value) -> Option<bool> {
-    (event["event"] == "system-metrics").then(|| event["data"]["up"].as_bool()).flatten()
+    (event["event"] == "system-metrics")
+        .then(|| event["data"]["up"].as_bool())
+        .flatten()
 }
 
 #[tokio::test]
@@ -27,12 +29,21 @@ async fn killed_its_series_go_stale_at_once_and_it_recovers() {
     assert_eq!(memory["value"], Value::Null, "stale: {memory}");
     let again = client.event_that(|event| up(event) == Some(true)).await;
     let memory = &again["data"]["metrics"]["system_memory_total_bytes"][0];
-    assert!(memory["value"].as_f64().is_some_and(|bytes| bytes > 0.0), "{memory}");
+    assert!(
+        memory["value"].as_f64().is_some_and(|bytes| bytes > 0.0),
+        "{memory}"
+    );
     assert_ne!(agent.host("system").await, before);
     let component = agent.component("system").await.expect("the component");
-    assert_eq!((&component["up"], &component["restarts"]), (&json!(true), &json!(1)));
+    assert_eq!(
+        (&component["up"], &component["restarts"]),
+        (&json!(true), &json!(1))
+    );
     let metrics = agent.get("/metrics").await.body;
-    assert!(metrics.contains("system_up{instance=\"system\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("system_up{instance=\"system\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -43,20 +54,35 @@ async fn stopped_it_is_given_up_at_its_deadline_and_replaced() {
     signal(before, "STOP");
     client.event_that(|event| up(event) == Some(false)).await;
     client.event_that(|event| up(event) == Some(true)).await;
-    until("the stopped process to end", || (!alive(before)).then_some(())).await;
+    until("the stopped process to end", || {
+        (!alive(before)).then_some(())
+    })
+    .await;
     let component = agent.component("system").await.expect("the component");
-    assert_eq!((&component["up"], &component["restarts"]), (&json!(true), &json!(1)));
-    assert!(agent.log().contains("did not answer within 800 ms"), "{}", agent.log());
+    assert_eq!(
+        (&component["up"], &component["restarts"]),
+        (&json!(true), &json!(1))
+    );
+    assert!(
+        agent.log().contains("did not answer within 800 ms"),
+        "{}",
+        agent.log()
+    );
 }
 
 #[tokio::test]
 async fn one_that_exits_at_once_is_named_and_harms_no_other() {
     let faulty = library("faulty_exit");
-    let config = format!("[plugins.faulty_exit]\npath = {:?}\n", faulty.display().to_string());
+    let config = format!(
+        "[plugins.faulty_exit]\npath = {:?}\n",
+        faulty.display().to_string()
+    );
     let agent = Agent::with(&config).await;
     let mut client = watch(&agent).await;
     let down = agent
-        .component_that("faulty_exit", |c| c["up"] == false && c["restarts"].as_u64() >= Some(2))
+        .component_that("faulty_exit", |c| {
+            c["up"] == false && c["restarts"].as_u64() >= Some(2)
+        })
         .await;
     let error = down["error"].as_str().expect("a reason");
     assert!(error.contains("exited with code"), "{error}");
@@ -65,10 +91,16 @@ async fn one_that_exits_at_once_is_named_and_harms_no_other() {
         let event = client.event("system-metrics").await;
         assert_eq!(up(&event), Some(true));
         let at = event["at"].as_i64().expect("a time");
-        assert!(last.is_none_or(|last| at - last == 1_000), "a tick of another plugin was lost");
+        assert!(
+            last.is_none_or(|last| at - last == 1_000),
+            "a tick of another plugin was lost"
+        );
         last = Some(at);
     }
-    assert_eq!(agent.component("system").await.expect("the component")["restarts"], 0);
+    assert_eq!(
+        agent.component("system").await.expect("the component")["restarts"],
+        0
+    );
 }
 
 #[tokio::test]
@@ -82,11 +114,23 @@ async fn a_library_that_is_no_plugin_is_a_clear_error() {
     );
     let agent = Agent::with(&config).await;
     watch(&agent).await;
-    let text = agent.component_that("text", |component| !component["error"].is_null()).await;
+    let text = agent
+        .component_that("text", |component| !component["error"].is_null())
+        .await;
     assert_eq!(text["up"], false);
-    assert!(text["error"].as_str().is_some_and(|e| e.contains("text.so can't be loaded")), "{text}");
+    assert!(
+        text["error"]
+            .as_str()
+            .is_some_and(|e| e.contains("text.so can't be loaded")),
+        "{text}"
+    );
     let absent = agent.component("absent").await.expect("the component");
-    assert!(absent["error"].as_str().is_some_and(|e| e.contains("/nowhere/x.so")), "{absent}");
+    assert!(
+        absent["error"]
+            .as_str()
+            .is_some_and(|e| e.contains("/nowhere/x.so")),
+        "{absent}"
+    );
     assert_eq!(agent.json("/healthz").await["status"], "degraded");
 }
 
@@ -96,19 +140,38 @@ async fn a_plugin_in_c_is_built_against_the_header_and_shown() {
     let sdk = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/plugin");
     let object = folder.path().join("libuptime.so");
     let built = std::process::Command::new("cc")
-        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared", "-fPIC", "-I"])
+        .args([
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-shared",
+            "-fPIC",
+            "-I",
+        ])
         .arg(sdk.join("include"))
         .arg(sdk.join("examples/c/uptime.c"))
         .arg("-o")
         .arg(&object)
         .status();
     assert!(built.expect("a C compiler").success());
-    let config = format!("[plugins.uptime]\npath = {:?}\n", object.display().to_string());
+    let config = format!(
+        "[plugins.uptime]\npath = {:?}\n",
+        object.display().to_string()
+    );
     let agent = Agent::with(&config).await;
-    agent.component_that("uptime", |component| component["up"] == true).await;
+    agent
+        .component_that("uptime", |component| component["up"] == true)
+        .await;
     let metrics = agent.get("/metrics").await.body;
-    let line = metrics.lines().find(|line| line.starts_with("uptime_") && !line.contains("collect"));
-    let value: f64 = line.and_then(|l| l.rsplit(' ').next()).and_then(|v| v.parse().ok()).expect("a value");
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("uptime_") && !line.contains("collect"));
+    let value: f64 = line
+        .and_then(|l| l.rsplit(' ').next())
+        .and_then(|v| v.parse().ok())
+        .expect("a value");
     assert!(value > 0.0, "{metrics}");
 }
 
@@ -118,5 +181,8 @@ async fn plugins_end_with_an_agent_that_is_killed() {
     let host = agent.host("system").await;
     assert!(alive(host));
     agent.signal("KILL");
-    until("the plugin's process to end", || (!alive(host)).then_some(())).await;
+    until("the plugin's process to end", || {
+        (!alive(host)).then_some(())
+    })
+    .await;
 }

@@ -23,8 +23,16 @@ const START_MS: i64 = 1_750_000_000_300;
 const COLLECTORS: usize = 3;
 
 fn rounds() -> (u64, u64) {
-    let number = |name: &str, or| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
-    (number("SIMULATION_SEEDS", 12), number("SIMULATION_SECONDS", 120))
+    let number = |name: &str, or| {
+        std::env::var(name)
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(or)
+    };
+    (
+        number("SIMULATION_SEEDS", 12),
+        number("SIMULATION_SECONDS", 120),
+    )
 }
 
 /// SplitMix64: small, seeded, and the same everywhere.
@@ -65,7 +73,10 @@ struct Source {
 }
 
 fn lost(reason: LostReason) -> Failure {
-    Failure::Lost { reason, message: "was lost by chance".to_owned() }
+    Failure::Lost {
+        reason,
+        message: "was lost by chance".to_owned(),
+    }
 }
 
 impl Source {
@@ -87,8 +98,13 @@ impl Source {
                 overview: false,
             },
         };
-        let metric = self.catalog.define_metric(self.collector, metric).expect("a good metric");
-        self.catalog.define_series(self.collector, metric, Vec::new()).expect("a good series")
+        let metric = self
+            .catalog
+            .define_metric(self.collector, metric)
+            .expect("a good metric");
+        self.catalog
+            .define_series(self.collector, metric, Vec::new())
+            .expect("a good series")
     }
 
     fn lose(&self, reason: LostReason) -> Failure {
@@ -117,7 +133,8 @@ impl Runner for Source {
             5..10 => (self.chance.below(800), Ok(())),
             _ => (1, Ok(())),
         };
-        self.dies_after = (self.chance.below(50) == 0).then(|| Duration::from_millis(self.chance.below(900)));
+        self.dies_after =
+            (self.chance.below(50) == 0).then(|| Duration::from_millis(self.chance.below(900)));
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         if outcome.is_err() {
             self.ledger.lock().expect("no panic before").failures += 1;
@@ -125,7 +142,13 @@ impl Runner for Source {
         outcome?;
         self.total += self.chance.below(100) as f64;
         let series = self.series.expect("started");
-        Ok(Collected { samples: vec![Sample { series, value: self.total }], partial: None })
+        Ok(Collected {
+            samples: vec![Sample {
+                series,
+                value: self.total,
+            }],
+            partial: None,
+        })
     }
 
     async fn died(&mut self) -> Failure {
@@ -172,7 +195,11 @@ async fn simulate(seed: u64, seconds: u64, steps: bool) -> (Trace, u64, u64) {
     let stats = app.stats().all();
     let restarts = stats.iter().map(|stats| stats.restarts_total()).sum();
     app.hub().disconnect(connection.id);
-    app.reload(Config { collectors: Vec::new(), ..config(folder.path()) }).await;
+    app.reload(Config {
+        collectors: Vec::new(),
+        ..config(folder.path())
+    })
+    .await;
     app.stop().await;
     let losses = ledger.lock().expect("no panic before").losses;
     (trace, restarts, losses)
@@ -193,14 +220,22 @@ fn start(
     ledger: &Arc<Mutex<Ledger>>,
 ) -> App<Source> {
     let mut config = config(folder);
-    let template = config.collectors.pop().expect("the default has a collector");
+    let template = config
+        .collectors
+        .pop()
+        .expect("the default has a collector");
     // The library is only looked for, never loaded: any file will do.
     let library = folder.join("simulated.so");
     std::fs::write(&library, "").expect("a file");
     config.collectors = (0..COLLECTORS)
         .map(|n| {
             let (name, path) = (format!("source{n}"), Some(library.clone()));
-            barograph::config::Instance { name, plugin: "simulated".to_owned(), path, ..template.clone() }
+            barograph::config::Instance {
+                name,
+                plugin: "simulated".to_owned(),
+                path,
+                ..template.clone()
+            }
         })
         .collect();
     let ledger = Arc::clone(ledger);
@@ -222,8 +257,16 @@ async fn subscribe(app: &App<Source>) -> Connection {
     for tier in Tier::ALL {
         let target = Target::Metrics("simulated".to_owned());
         let matching = Match::default();
-        let wanted = Subscription { target, tier, shape: Shape::Named, matching };
-        app.hub().subscribe(connection.id, wanted).await.expect("a known topic");
+        let wanted = Subscription {
+            target,
+            tier,
+            shape: Shape::Named,
+            matching,
+        };
+        app.hub()
+            .subscribe(connection.id, wanted)
+            .await
+            .expect("a known topic");
     }
     connection
 }
@@ -237,7 +280,10 @@ async fn drain(
     trace: &mut Trace,
 ) {
     let mut frames = Vec::new();
-    while tokio::time::timeout_at(until, connection.lane.ready()).await.is_ok() {
+    while tokio::time::timeout_at(until, connection.lane.ready())
+        .await
+        .is_ok()
+    {
         let closed = connection.lane.take(&mut frames);
         assert!(closed.is_none(), "closed: {closed:?}");
         let now = clock.mono().saturating_duration_since(began);
@@ -266,7 +312,13 @@ fn fast(trace: &Trace, name: &str) -> Vec<(u64, i64, bool)> {
     };
     let frames = trace.iter().filter(is);
     frames
-        .map(|(ms, event)| (*ms, event["at"].as_i64().expect("a time"), event["data"]["up"] == true))
+        .map(|(ms, event)| {
+            (
+                *ms,
+                event["at"].as_i64().expect("a time"),
+                event["data"]["up"] == true,
+            )
+        })
         .collect()
 }
 
@@ -296,7 +348,10 @@ fn a_batch_comes_every_tick_whatever_the_sources_do() {
     for seed in 0..seeds {
         let (trace, restarts, losses) = run(seed, seconds, false);
         // A loss during the very last moment may not be counted yet by the supervisor.
-        assert!(losses.abs_diff(restarts) <= COLLECTORS as u64, "seed {seed}: {restarts} of {losses}");
+        assert!(
+            losses.abs_diff(restarts) <= COLLECTORS as u64,
+            "seed {seed}: {restarts} of {losses}"
+        );
         assert!(losses > 0, "seed {seed} was too kind to show anything");
         for n in 0..COLLECTORS {
             let frames = fast(&trace, &format!("source{n}"));
@@ -304,10 +359,16 @@ fn a_batch_comes_every_tick_whatever_the_sources_do() {
             // a batch says that a source died.
             for pair in frames.windows(2) {
                 let gap_ms = pair[1].1 - pair[0].1;
-                assert!((0..=4_000).contains(&gap_ms), "seed {seed}, source{n}: {pair:?}");
+                assert!(
+                    (0..=4_000).contains(&gap_ms),
+                    "seed {seed}, source{n}: {pair:?}"
+                );
             }
             let on_grid = frames.iter().filter(|(_, at, _)| at % 1_000 == 0).count() as u64;
-            assert!(on_grid * 10 >= seconds * 7, "seed {seed}, source{n}: {on_grid} of {seconds}");
+            assert!(
+                on_grid * 10 >= seconds * 7,
+                "seed {seed}, source{n}: {on_grid} of {seconds}"
+            );
             assert!(frames.iter().any(|(_, _, up)| *up) && frames.iter().any(|(_, _, up)| !up));
         }
         slower_tiers_keep_their_grid(&trace, seed);
@@ -316,12 +377,19 @@ fn a_batch_comes_every_tick_whatever_the_sources_do() {
 
 fn slower_tiers_keep_their_grid(trace: &Trace, seed: u64) {
     for (tier, interval_ms) in [("medium", 5_000), ("slow", 30_000)] {
-        let of_tier = trace.iter().filter(|(_, event)| event["data"]["tier"] == tier);
-        let ticks: Vec<_> = of_tier.filter(|(_, event)| event["data"]["snapshot"].is_null()).collect();
+        let of_tier = trace
+            .iter()
+            .filter(|(_, event)| event["data"]["tier"] == tier);
+        let ticks: Vec<_> = of_tier
+            .filter(|(_, event)| event["data"]["snapshot"].is_null())
+            .collect();
         assert!(!ticks.is_empty(), "seed {seed}: no {tier} frame");
         for (_, event) in ticks {
             let samples = event["data"]["metrics"].as_object().expect("metrics");
-            for sample in samples.values().flat_map(|list| list.as_array().expect("samples")) {
+            for sample in samples
+                .values()
+                .flat_map(|list| list.as_array().expect("samples"))
+            {
                 let (min, max) = (sample["min"].as_f64(), sample["max"].as_f64());
                 assert!(min <= max, "seed {seed}, {interval_ms} ms: {sample}");
             }
@@ -338,7 +406,10 @@ fn a_stepped_wall_clock_loses_no_tick() {
             // By simulated monotonic time, which is not stepped, there is never a long silence.
             let frames = fast(&trace, &format!("source{n}"));
             for pair in frames.windows(2) {
-                assert!(pair[1].0 - pair[0].0 <= 5_000, "seed {seed}, source{n}: {pair:?}");
+                assert!(
+                    pair[1].0 - pair[0].0 <= 5_000,
+                    "seed {seed}, source{n}: {pair:?}"
+                );
             }
         }
     }

@@ -236,7 +236,7 @@ fn in_a_container_cpu_and_memory_are_measured_against_its_limits() {
         None,
         "a container has no such part"
     );
-    assert_eq!(value("system_cpu_count"), Some(0.5));
+    assert_eq!(value("system_cpus"), Some(0.5));
     assert_eq!(value("system_cgroup_cpu_limit"), Some(0.5));
     assert_eq!(
         value("system_cgroup_cpu_throttled_seconds_total"),

@@ -89,7 +89,7 @@ impl HostFacts {
                 .tier(Tier::Slow)
                 .labels(["hostname", "os", "kernel", "arch", "cpu_model"])
                 .build(),
-            cpus: gauge(setup, Unit::Count, "system_cpu_count")
+            cpus: gauge(setup, Unit::Count, "system_cpus")
                 .help("CPUs of the machine, or CPUs' worth of time that the container may use.")
                 .chart("Host", "CPUs")
                 .otel("system.cpu.logical.count")

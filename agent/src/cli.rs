@@ -1,0 +1,187 @@
+//! The command line: one file a subcommand.
+//!
+//! Arguments are read here and each outcome becomes an exit code: 0 done, 1 failed while running, 2 usage
+//! or configuration, 3 address in use, 4 data folder unusable. What was asked for goes to stdout, all else
+//! to stderr. The hidden `plugin-host` is how the agent starts itself as the process of a plugin; nobody
+//! types it.
+
+mod check;
+mod plugin;
+mod run;
+mod version;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::collect::host;
+use crate::config::{Config, ConfigErrors, Source};
+
+/// Must be the first argument, so that a plugin's process never builds the parser.
+const PLUGIN_HOST: &str = "plugin-host";
+
+/// An observability agent for document-processing platforms
+#[derive(Debug, Parser)]
+#[command(name = "barograph", version)]
+struct Arguments {
+    /// Configuration file; without it config.toml in the working directory, if it is there
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent (also what happens without a subcommand)
+    Run,
+    /// Check the configuration, the plugins' own keys included, and say what it comes to
+    Check,
+    /// Try and look at plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Print version, platform and allocator
+    Version {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Run a plugin for some ticks without an agent and print its samples
+    RunOnce {
+        /// Name of a plugin or an instance of the configuration, or path of a library
+        #[arg(value_name = "NAME|FILE")]
+        plugin: String,
+        /// How many ticks; the first is immediate
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        ticks: u32,
+        /// Print one JSON object for each tick
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a library says of itself, without running any of its code
+    Inspect {
+        /// Path of the library
+        file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Why a subcommand did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Every mistake stands on a line of its own, which begins with its place.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error("barograph: {0}")]
+    Usage(String),
+    #[error("barograph: {0}")]
+    AddressInUse(String),
+    #[error("barograph: {0}")]
+    DataFolder(String),
+    #[error("barograph: {0}")]
+    Running(String),
+    /// Whoever read our output, such as `head`, has enough.
+    #[error("the output was closed")]
+    OutputClosed,
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::OutputClosed => 0,
+            Self::Running(_) => 1,
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::AddressInUse(_) => 3,
+            Self::DataFolder(_) => 4,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Of a write to stdout.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Running(format!("stdout cannot be written: {error}")),
+        }
+    }
+}
+
+/// Does what the arguments of this process say.
+pub fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == PLUGIN_HOST)
+    {
+        return host::run();
+    }
+    // Ends the process by itself: with 2 on a mistake, with 0 on --help and --version.
+    let arguments = Arguments::parse();
+    let Err(failure) = dispatch(arguments) else {
+        return ExitCode::SUCCESS;
+    };
+    let code = failure.code();
+    if code != 0 {
+        // Nobody is left to be told if stderr is closed as well.
+        let _ = writeln!(io::stderr(), "{failure}");
+    }
+    ExitCode::from(code)
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), Failure> {
+    let config = arguments.config.as_deref();
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Run => run::run(config),
+        Command::Check => check::run(config),
+        Command::Plugin(PluginCommand::RunOnce {
+            plugin,
+            ticks,
+            json,
+        }) => plugin::run_once(config, &plugin, ticks, json),
+        Command::Plugin(PluginCommand::Inspect { file, json }) => plugin::inspect(&file, json),
+        Command::Version { json } => version::run(json),
+    }
+}
+
+/// The configuration of this process: the file and its environment.
+fn load(path: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
+    Config::load(path, std::env::vars_os())
+}
+
+/// A runtime on this thread, for subcommands that try plugins.
+fn short_runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Running(format!("no runtime: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn no_subcommand_is_run() {
+        let arguments = Arguments::try_parse_from(["barograph", "--config", "x.toml"]).unwrap();
+        assert!(arguments.command.is_none());
+        let arguments =
+            Arguments::try_parse_from(["barograph", "run", "--config", "x.toml"]).unwrap();
+        assert_eq!(arguments.config.as_deref(), Some(Path::new("x.toml")));
+    }
+}

@@ -1,0 +1,64 @@
+/** Promise: axe finds nothing serious, in light and in dark, and the page works by keyboard. */
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Agent, startAgent } from "./agent.ts";
+import { openBrowser, openPage, screenshot, untilLive } from "./browser.ts";
+
+let agent: Agent;
+let browser: Browser;
+
+beforeAll(async () => {
+  agent = await startAgent();
+  browser = await openBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+  await agent?.stop();
+});
+
+async function seriousFindings(page: Page): Promise<string[]> {
+  // The devtools protocol may run what the page's own policy would not load.
+  await page.evaluate(axe.source);
+  const results = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
+  return results.violations
+    .filter((violation) => violation.impact === "serious" || violation.impact === "critical")
+    .flatMap((violation) =>
+      violation.nodes.map((node) => `${violation.id}: ${node.html} ${node.failureSummary ?? ""}`),
+    );
+}
+
+test.each([
+  ["light", "overview"],
+  ["dark", "overview"],
+  ["light", "system"],
+  ["dark", "system"],
+] as const)("axe on %s %s", async (colorScheme, view) => {
+  const { page } = await openPage(browser, `${agent.page}#/${view}`, {
+    colorScheme,
+    reducedMotion: "reduce",
+  });
+  await untilLive(page);
+  expect(await seriousFindings(page)).toEqual([]);
+  await screenshot(page, `${view}-${colorScheme}`);
+  await page.context().close();
+});
+
+test("the theme is chosen by keyboard, and remembered", async () => {
+  const { page } = await openPage(browser, agent.page, { colorScheme: "light" });
+  await untilLive(page);
+  const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const light = await ground();
+  const button = page.getByRole("button", { name: /theme/ });
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await page.locator('html[data-theme="dark"]').waitFor();
+  const dark = await ground();
+  expect(dark).not.toBe(light);
+  await page.reload();
+  await untilLive(page);
+  expect(await ground()).toBe(dark);
+  expect(await seriousFindings(page)).toEqual([]);
+  await page.context().close();
+});

@@ -1,0 +1,324 @@
+// Generated from agent/src/protocol.rs by `cargo xtask wire`. Do not edit.
+
+export type Tier = "fast" | "medium" | "slow";
+
+export type Kind = "gauge" | "counter";
+
+export type Unit = "count" | "bytes" | "seconds" | "ratio" | "hertz" | "celsius" | "packets" | "operations" | "info";
+
+export type ChartStyle = "line" | "area" | "stacked" | "none";
+
+export type ChartHint = {
+  /** Heading. */
+  section: string,
+  /** Title of the chart. */
+  title: string,
+  /** How it is drawn. */
+  style: ChartStyle,
+  /** Whether the chart also stands on the Overview. */
+  overview: boolean,
+};
+
+export type Shape = "named" | "columns";
+
+export type Match = {
+  /** Metric names; `*` stands for any run of characters. A series matches if any does. At most 64. */
+  metrics: Array<string>,
+  /** Labels that must have exactly these values. At most 16. */
+  labels: { [key in string]: string },
+};
+
+export type ClientRequest = {
+  /** Comes back in the answer; chosen by the client. */
+  id?: number,
+  /** `subscribe`, `unsubscribe` or `ping`. */
+  type: string,
+  /** `metrics:TOPIC` or `basic-metrics`. */
+  channel?: string,
+  /** How often; fast unless given. */
+  tier?: Tier,
+  /** How the data is laid out; named unless given. */
+  shape?: Shape,
+  /** Narrows to some metrics or labels. */
+  match?: Match,
+};
+
+export type ErrorBody = {
+  /** For programs: `not_found`, `bad_request`, `unknown_channel`, … */
+  code: string,
+  /** For people: what failed and what to do. */
+  message: string,
+  /** The field of the request that is at fault. */
+  field?: string,
+};
+
+export type ServerReply = { "type": "ok",
+  /** The request's id. */
+  id: number | null,
+  /** The agent's time, in answers to `ping`. */
+  at?: number,
+} | { "type": "error",
+  /** The request's id, as far as it could be read. */
+  id: number | null,
+  /** Why. */
+  error: ErrorBody,
+};
+
+export type HostInfo = {
+  /** Host name. */
+  hostname: string,
+  /** Name and version of the distribution. */
+  os: string,
+  /** Kernel release. */
+  kernel: string,
+  /** Machine architecture. */
+  arch: string,
+  /** Processors that the agent may run on. */
+  cpus: number,
+  /** Memory of the machine. */
+  memoryBytes: number,
+};
+
+export type TopicInfo = {
+  /** `system`, `database`, … */
+  topic: string,
+  /** `metrics:TOPIC`. */
+  channel: string,
+  /** `TOPIC-metrics`. */
+  event: string,
+};
+
+export type TierIntervals = {
+  /** 1,000 unless configured otherwise. */
+  fast: number,
+  /** 5,000 unless configured otherwise. */
+  medium: number,
+  /** 30,000 unless configured otherwise. */
+  slow: number,
+};
+
+export type Limits = {
+  /** Bytes of a message to the server. */
+  frameBytes: number,
+  /** Subscriptions of a connection. */
+  channels: number,
+  /** Messages to the server. */
+  messagesPerMinute: number,
+};
+
+export type Identity = {
+  /** `admin`, `service` or `user`. */
+  role: string,
+  /** User id, for users. */
+  user: string | null,
+};
+
+export type InitialData = {
+  /** Always `barograph`. */
+  server: string,
+  /** Version of the agent. */
+  version: string,
+  /** Random, made at each start: a change means that the agent was restarted. */
+  agentId: string,
+  /** When the agent started. */
+  startedAt: number,
+  /** The machine. */
+  host: HostInfo,
+  /** What can be subscribed to. */
+  topics: Array<TopicInfo>,
+  /** Intervals. */
+  tiers: TierIntervals,
+  /** Bounds that a client must keep. */
+  limits: Limits,
+  /** How often the server pings. */
+  heartbeatMs: number,
+  /** Who the server takes the client for. */
+  you: Identity,
+};
+
+export type SeriesInfo = {
+  /** Never reused while the agent runs. */
+  id: number,
+  /** Its collector. */
+  collector: string,
+  /** Its labels. */
+  labels: Record<string, string>,
+  /** Its collector does not deliver at present. */
+  stale: boolean,
+};
+
+export type MetricDescriptor = {
+  /** Prometheus-style name with its base unit. */
+  name: string,
+  /** Topic of its channel. */
+  topic: string,
+  /** Plugin that defined it. */
+  plugin: string,
+  /** Gauge or counter. */
+  kind: Kind,
+  /** Unit of a gauge's value and of a counter's total. */
+  unit: Unit,
+  /** One sentence for people. */
+  help: string,
+  /** How often it is sampled. */
+  tier: Tier,
+  /** Label names. */
+  labels: Array<string>,
+  /** OpenTelemetry name. */
+  otel: string | null,
+  /** How the page shows it. */
+  chart: ChartHint,
+  /** Its series that are not retired. */
+  series: Array<SeriesInfo>,
+};
+
+export type CatalogAnswer = {
+  /** Version of the agent. */
+  version: string,
+  /** When the agent started. */
+  startedAt: number,
+  /** Intervals. */
+  tiers: TierIntervals,
+  /** What can be subscribed to. */
+  topics: Array<TopicInfo>,
+  /** In definition order. */
+  metrics: Array<MetricDescriptor>,
+};
+
+export type TierArrays<T> = {
+  /** Metrics of the fast tier. */
+  fast?: Array<T>,
+  /** Metrics of the medium tier. */
+  medium?: Array<T>,
+  /** Metrics of the slow tier. */
+  slow?: Array<T>,
+};
+
+export type ColumnsData = {
+  /** Of the subscription. */
+  tier: Tier,
+  /** Whose samples these are. */
+  collector: string,
+  /** False: the collector failed and its series are stale. */
+  up: boolean,
+  /** The first event after subscribing: current values of all tiers. */
+  snapshot?: boolean,
+  /** Number of the table that the arrays are parallel to. */
+  table: number,
+  /** The table, the first time that a client sees its number: `[metric, labels]` by the metric's tier. */
+  series?: TierArrays<[string, Record<string, string>]>,
+  /** Last values; a counter's is its rate per second. Only the tiers that were due are there. */
+  values: TierArrays<number | null>,
+  /** Least of the window, on the tiers medium and slow. */
+  min?: TierArrays<number | null>,
+  /** Mean of the window. */
+  avg?: TierArrays<number | null>,
+  /** Greatest of the window. */
+  max?: TierArrays<number | null>,
+};
+
+export type NamedSample = {
+  /** Labels of the series. */
+  labels: Record<string, string>,
+  /** A gauge's value; `null` when stale. */
+  value?: number | null,
+  /** A counter's cumulative total; `null` when stale. */
+  total?: number | null,
+  /** A counter's rate per second; `null` after a reset or a gap. */
+  rate?: number | null,
+  /** Least value (or rate) of the window, on the tiers medium and slow. */
+  min?: number,
+  /** Mean value (or rate) of the window. */
+  avg?: number,
+  /** Greatest value (or rate) of the window. */
+  max?: number,
+  /** The series is stale. */
+  stale?: boolean,
+};
+
+export type NamedData = {
+  /** Of the subscription. */
+  tier: Tier,
+  /** Whose samples these are. */
+  collector: string,
+  /** False: the collector failed and its series are stale. */
+  up: boolean,
+  /** The first event after subscribing: current values of all tiers. */
+  snapshot?: boolean,
+  /** By metric name. */
+  metrics: Record<string, NamedSample[]>,
+};
+
+export type Skipped = {
+  /** Of the subscription. */
+  tier: Tier,
+  /** Frames that were replaced by newer ones before they could be sent. */
+  skipped: number,
+};
+
+export type Component = {
+  /** The collector's name. */
+  name: string,
+  /** Its topic. */
+  topic: string,
+  /** Whether its last collect succeeded. */
+  up: boolean,
+  /** How long its last collect took, in milliseconds. */
+  latencyMs: number | null,
+  /** Since when it has been up, or down. */
+  since: number,
+  /** How often its process was started again. */
+  restarts: number,
+  /** Why it is down, or what was wrong last. */
+  error: string | null,
+};
+
+export type BasicMetrics = {
+  /** Every component that the agent watches. */
+  components: Array<Component>,
+};
+
+export type CurrentCollector = {
+  /** Whether its last collect succeeded. */
+  up: boolean,
+  /** When that was. */
+  at: number,
+  /** By metric name. */
+  metrics: Record<string, NamedSample[]>,
+};
+
+export type CurrentTopic = {
+  /** By collector. */
+  collectors: { [key in string]: CurrentCollector },
+};
+
+export type CurrentAnswer = {
+  /** When it was asked. */
+  at: number,
+  /** By topic. */
+  topics: { [key in string]: CurrentTopic },
+};
+
+export type HealthAnswer = {
+  /** `ok`, or `degraded` when a component is down. */
+  status: string,
+  /** Version of the agent. */
+  version: string,
+  /** How long the agent has been running. */
+  uptimeSeconds: number,
+  /** Every component. */
+  components: Array<Component>,
+};
+
+export type ServerEvent<T> = {
+  /** `initialData`, `system-metrics`, `basic-metrics`, `skipped`, … */
+  event: string,
+  /** The channel that it belongs to; empty for `initialData`. */
+  channel: string,
+  /** When it happened. */
+  at: number,
+  /** Depends on `event`. */
+  data: T,
+};
+
+export type Catalog = CatalogAnswer;
