@@ -140,7 +140,7 @@ impl<R: Runner> App<R> {
             bus,
             board,
         };
-        let stats = Registry::default();
+        let registry = Registry::default();
         let (stop_server, server_stops) = watch::channel(false);
         let state = State {
             config: config.http.clone(),
@@ -164,7 +164,7 @@ impl<R: Runner> App<R> {
             tiers,
             catalog,
             bus: parts.bus.clone(),
-            stats: stats.clone(),
+            stats: registry.clone(),
             hub: hub.clone(),
         };
         let mut app = Self {
@@ -173,7 +173,7 @@ impl<R: Runner> App<R> {
             hub_task: Task::spawn("hub", run_hub),
             config,
             parts,
-            stats,
+            stats: registry,
             hub,
             address,
             make_runner,

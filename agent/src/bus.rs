@@ -57,7 +57,7 @@ impl Queue {
 #[derive(Debug)]
 struct Sender {
     name: &'static str,
-    sender: mpsc::Sender<Arc<Batch>>,
+    batches: mpsc::Sender<Arc<Batch>>,
     dropped: AtomicU64,
 }
 
@@ -77,7 +77,7 @@ impl Bus {
                 (
                     Sender {
                         name,
-                        sender,
+                        batches: sender,
                         dropped: AtomicU64::new(0),
                     },
                     Queue { receiver },
@@ -96,7 +96,7 @@ impl Bus {
     pub fn publish(&self, batch: Batch) {
         let batch = Arc::new(batch);
         for queue in self.senders.iter() {
-            if queue.sender.try_send(Arc::clone(&batch)).is_err() {
+            if queue.batches.try_send(Arc::clone(&batch)).is_err() {
                 queue.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -105,7 +105,7 @@ impl Bus {
     /// For each queue its name, the batches waiting in it and those it dropped.
     pub fn depths(&self) -> impl Iterator<Item = (&'static str, usize, u64)> {
         self.senders.iter().map(|queue| {
-            let waiting = queue.sender.max_capacity() - queue.sender.capacity();
+            let waiting = queue.batches.max_capacity() - queue.batches.capacity();
             (queue.name, waiting, queue.dropped.load(Ordering::Relaxed))
         })
     }

@@ -323,13 +323,13 @@ impl Catalog {
                 plugin,
             });
         }
-        let owned = tables
+        let count = tables
             .metrics
             .iter()
             .filter(|known| known.plugin == metric.plugin)
             .count();
         let owner = &mut tables.collectors[collector.0 as usize];
-        if owned >= METRICS_MAX {
+        if count >= METRICS_MAX {
             let collector = owner.name.clone();
             return Err(CatalogError::Full {
                 collector,

@@ -393,17 +393,16 @@ impl Reading {
     }
 
     fn define(&mut self, family: &'static Family, labels: &[String]) -> Option<SeriesId> {
-        let metric = match self.metrics.get(family.name) {
-            Some(&metric) => metric,
-            None => {
-                let metric = self
-                    .sources
-                    .catalog
-                    .define_metric(self.collector, metric(family))
-                    .ok()?;
-                self.metrics.insert(family.name, metric);
-                metric
-            }
+        let metric = if let Some(&metric) = self.metrics.get(family.name) {
+            metric
+        } else {
+            let metric = self
+                .sources
+                .catalog
+                .define_metric(self.collector, metric(family))
+                .ok()?;
+            self.metrics.insert(family.name, metric);
+            metric
         };
         self.sources
             .catalog

@@ -86,20 +86,27 @@ export function reading(page: Page, metric: string, labels = "{}"): Promise<Read
   );
 }
 
-/** Readings of `count` different ticks, in order. `between` runs after each look at the page. */
+export interface ReadingOptions {
+  /** As in `data-labels`. */
+  labels?: string;
+  /** Runs after each look at the page. */
+  between?: () => void;
+}
+
+/** Readings of `count` different ticks, in order. */
 export async function readings(
   page: Page,
   metric: string,
   count: number,
-  between: () => void = () => undefined,
+  options: ReadingOptions = {},
 ): Promise<Reading[]> {
   const found: Reading[] = [];
   const limit = Date.now() + WAIT_MS;
   while (found.length < count) {
     if (Date.now() > limit) throw new Error(`${metric} had ${found.length} readings, ${count} were wanted`);
-    const next = await reading(page, metric);
+    const next = await reading(page, metric, options.labels);
     if (next && next.at !== found.at(-1)?.at) found.push(next);
-    between();
+    options.between?.();
     await page.waitForTimeout(50);
   }
   return found;

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 /// Pause before the start after the second failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// Longest pause.
-const LAST: Duration = Duration::from_secs(300);
+const LAST: Duration = Duration::from_mins(5);
 /// Time without a failure after which the count starts anew.
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 /// Failures in a row from which a plugin is only probed.
 const OPEN_FAILURES: u32 = 10;
 
@@ -111,7 +111,7 @@ mod tests {
         backoff.failed(now);
         backoff.succeeded(now + Duration::from_secs(30));
         assert!(backoff.failed(now + Duration::from_secs(30)) > FIRST / 2);
-        backoff.succeeded(now + Duration::from_secs(120));
+        backoff.succeeded(now + Duration::from_mins(2));
         assert_eq!(
             backoff.failed(now + Duration::from_secs(121)),
             Duration::ZERO

@@ -4,6 +4,7 @@
 //! or by the header's macro. Reading it executes nothing, so it is safe on any file.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use barograph_sdk::abi;
@@ -55,7 +56,10 @@ pub fn read(path: &Path) -> Result<Note, NoteError> {
     if file_bytes > LIBRARY_BYTES_MAX {
         return Err(NoteError::TooLarge(shown));
     }
-    let bytes = fs::read(path).map_err(|error| NoteError::Io(shown.clone(), error))?;
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(LIBRARY_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| NoteError::Io(shown.clone(), error))?;
     let Ok(elf) = object::File::parse(bytes.as_slice()) else {
         return Err(NoteError::NotElf(shown));
     };

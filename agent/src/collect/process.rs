@@ -26,7 +26,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between the cancel and SIGKILL, and for a polite stop.
 const CANCEL_GRACE: Duration = Duration::from_millis(100);
 /// For a plugin to stop before it is killed.
-const STOP_GRACE: Duration = Duration::from_millis(1_000);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 /// What is read from the link at a time.
 const READ_BYTES: usize = 16 << 10;
 /// Lines that a plugin may log for each collect; the rest is counted.
@@ -130,15 +130,14 @@ impl Process {
             return done;
         }
         running.send(&ToHost::Cancel).await?;
-        match timeout(CANCEL_GRACE, running.done(&scope, number)).await {
-            Ok(done) => done,
-            Err(_) => {
-                let ms = self.settings.timeout.as_millis();
-                Err(lost(
-                    LostReason::Deadline,
-                    format!("did not answer within {ms} ms and was ended"),
-                ))
-            }
+        if let Ok(done) = timeout(CANCEL_GRACE, running.done(&scope, number)).await {
+            done
+        } else {
+            let ms = self.settings.timeout.as_millis();
+            Err(lost(
+                LostReason::Deadline,
+                format!("did not answer within {ms} ms and was ended"),
+            ))
         }
     }
 
@@ -191,8 +190,7 @@ impl Runner for Process {
         let known = self
             .running
             .as_ref()
-            .map(|running| running.series.as_slice())
-            .unwrap_or(&[]);
+            .map_or(&[][..], |running| running.series.as_slice());
         let samples = done
             .samples
             .iter()

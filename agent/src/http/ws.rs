@@ -4,6 +4,8 @@
 //! checked here, `Origin` in the guard. Afterwards the socket is taken out of hyper and out of the library,
 //! together with the bytes that were read already, because its reader lacks the bounds that a server needs.
 
+mod allowance;
+mod greeting;
 mod outbox;
 mod request;
 mod session;

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_table_is_inserted_once_and_shared() {
         let bare = Frame::write(0, |out| {
-            out.extend_from_slice(br#"{"table":7,"values":{}}"#)
+            out.extend_from_slice(br#"{"table":7,"values":{}}"#);
         });
         let table = Arc::new(TableText {
             number: 7,

@@ -35,7 +35,7 @@ fn rounds() -> (u64, u64) {
     )
 }
 
-/// SplitMix64: small, seeded, and the same everywhere.
+/// `SplitMix64`: small, seeded, and the same everywhere.
 #[derive(Clone)]
 struct Chance(u64);
 

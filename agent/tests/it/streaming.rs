@@ -83,9 +83,9 @@ async fn two_tiers_at_once_and_unsubscribe_stops_one() {
             .event_that(|e| of_tier(e, "medium") || of_tier(e, "slow"))
             .await;
         if of_tier(&event, "medium") {
-            medium.push(at(&event))
+            medium.push(at(&event));
         } else {
-            slow.push(at(&event))
+            slow.push(at(&event));
         }
     }
     assert!(

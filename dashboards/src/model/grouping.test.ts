@@ -99,7 +99,9 @@ describe("grouping", () => {
     expect(section?.charts.map((each) => each.metrics.map((m) => m.name))).toEqual([["b"]]);
   });
 
-  test("only topics with metrics have a view", () => {
+  test("only topics with metrics have a view, and those of the overview come first", () => {
     expect(topicsOf(catalog(metric("a"), metric("b", { topic: "late" })))).toEqual(["t", "late"]);
+    const shown = metric("b", { topic: "late", chart: chart("S", "B", true) });
+    expect(topicsOf(catalog(metric("a"), shown))).toEqual(["late", "t"]);
   });
 });

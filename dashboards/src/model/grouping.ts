@@ -113,9 +113,11 @@ function isLoneSlowValue(metric: MetricDescriptor): boolean {
   return metric.tier === "slow" && metric.labels.length === 0;
 }
 
-/** The topics that have a view of their own, in the catalog's order. */
+/** The topics that have a view of their own: first those of which the overview shows something, else in the catalog's order. */
 export function topicsOf(catalog: Catalog): string[] {
   const topics = catalog.topics.map((topic) => topic.topic);
   for (const metric of catalog.metrics) if (!topics.includes(metric.topic)) topics.push(metric.topic);
-  return topics.filter((topic) => catalog.metrics.some((metric) => metric.topic === topic));
+  const metricsOf = (topic: string) => catalog.metrics.filter((metric) => metric.topic === topic);
+  const rank = (topic: string) => (metricsOf(topic).some((metric) => metric.chart?.overview) ? 0 : 1);
+  return topics.filter((topic) => metricsOf(topic).length > 0).sort((a, b) => rank(a) - rank(b));
 }

@@ -33,3 +33,11 @@ test("one metric's name may begin another's", () => {
   const members = ["load", "load_5"].map((metric) => ({ metric, labels: {} }));
   expect(seriesNames(members, "Load")).toEqual(["Load", "5"]);
 });
+
+test("a value that two labels share is said once", () => {
+  const members = [
+    { metric: "m", labels: { plugin: "system", instance: "system" } },
+    { metric: "m", labels: { plugin: "database", instance: "main" } },
+  ];
+  expect(seriesNames(members, "Up")).toEqual(["system", "database · main"]);
+});

@@ -20,7 +20,8 @@ export function seriesNames(members: readonly Nameable[], title: string): string
     if (stem) parts.push(stem);
     for (const label of varying) {
       const value = member.labels[label];
-      if (value === undefined || value === "") continue;
+      // Two labels with one value, such as a plugin and its only instance, need not say it twice.
+      if (value === undefined || value === "" || parts.includes(value)) continue;
       parts.push(/^-?[\d.]+$/.test(value) ? `${label} ${value}` : value);
     }
     return parts.join(" · ") || title;

@@ -64,7 +64,12 @@ function Row(props: { component: Component; health: Health; heardAt: number }) {
           <dd class={component.restarts > 0 ? "warn" : undefined}>{component.restarts}</dd>
         </div>
       </dl>
-      {component.error && <p class="component-error">{component.error}</p>}
+      {component.error && (
+        <p class={component.up ? "component-error past" : "component-error"}>
+          {component.up ? "last error: " : ""}
+          {component.error}
+        </p>
+      )}
     </li>
   );
 }

@@ -1,5 +1,6 @@
 /** The views, and under the open one its sections. */
 import { sectionsOf, topicsOf } from "../model/grouping";
+import type { Catalog } from "../wire";
 import { OVERVIEW, route, routeHash } from "./route";
 import { useStore } from "./store";
 
@@ -10,7 +11,7 @@ export function topicTitle(topic: string): string {
 export function Navigation() {
   const { live } = useStore();
   const catalog = live.shown.value;
-  const { view, section } = route.value;
+  const { view } = route.value;
   const topics = catalog ? topicsOf(catalog) : [];
   return (
     <nav aria-label="Views">
@@ -25,20 +26,31 @@ export function Navigation() {
             <a href={routeHash(topic)} aria-current={view === topic ? "page" : undefined}>
               {topicTitle(topic)}
             </a>
-            {view === topic && catalog && (
-              <ul class="sections">
-                {sectionsOf(catalog, topic).map(({ name }) => (
-                  <li key={name}>
-                    <a href={routeHash(topic, name)} aria-current={section === name ? "true" : undefined}>
-                      {name}
-                    </a>
-                  </li>
-                ))}
-              </ul>
-            )}
+            {view === topic && catalog && <Sections names={sectionNames(catalog, topic)} topic={topic} />}
           </li>
         ))}
       </ul>
     </nav>
+  );
+}
+
+/** A topic's only section needs no entry of its own. */
+function sectionNames(catalog: Catalog, topic: string): string[] {
+  const names = sectionsOf(catalog, topic).map((section) => section.name);
+  return names.length > 1 ? names : [];
+}
+
+function Sections({ names, topic }: { names: readonly string[]; topic: string }) {
+  if (names.length === 0) return null;
+  return (
+    <ul class="sections">
+      {names.map((name) => (
+        <li key={name}>
+          <a href={routeHash(topic, name)} aria-current={route.value.section === name ? "true" : undefined}>
+            {name}
+          </a>
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -17,14 +17,15 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Membership;
+use super::allowance::Allowance;
+use super::greeting;
 use super::outbox::Outbox;
 use super::request::{self, Action, Request};
-use crate::http::catalog::topics;
-use crate::http::frame::{Item, MESSAGE_BYTES_MAX, Reader, Violation};
+use crate::http::frame::{Item, Reader, Violation};
 use crate::http::seats::Seat;
-use crate::http::{State, VERSION, count};
+use crate::http::{State, count};
 use crate::hub::Lane;
-use crate::protocol::{Identity, InitialData, Limits, ServerEvent, ServerReply};
+use crate::protocol::ServerReply;
 
 /// How often the server pings.
 const HEARTBEAT_MS: u32 = 30_000;
@@ -35,12 +36,11 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 const STALL_MAX: Duration = Duration::from_secs(10);
 /// What is left of the conversation once it is to end.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
-/// What `initialData` says of the hub's own bound.
-const CHANNELS_MAX: u32 = 64;
+const CLOSE_GOING: u16 = 1001;
+const CLOSE_TOO_MANY: u16 = 4029;
 /// Answers that are queued before they are written. The lane holds 64, and one read can bring more requests
 /// than that; a client that reads its answers must not be taken for one that does not.
 const REPLIES_MAX: usize = 32;
-const WINDOW: Duration = Duration::from_mins(1);
 const READ_BYTES: usize = 4 * 1024;
 
 /// How a session ends.
@@ -91,10 +91,7 @@ pub(in crate::http) struct Session {
     ping_at: Instant,
     /// When the socket stopped taking bytes.
     stalled_at: Option<Instant>,
-    /// Pings that the client has not answered; those answers are not counted as messages.
-    pongs_due: u32,
-    window_from: Instant,
-    messages: u32,
+    allowance: Allowance,
 }
 
 impl Session {
@@ -106,6 +103,7 @@ impl Session {
         seat: Seat,
     ) -> Self {
         let now = state.clock.mono();
+        let allowance = Allowance::new(state.config.limits.messages_per_minute, now);
         Self {
             stream,
             early,
@@ -117,15 +115,14 @@ impl Session {
             heard_at: now,
             ping_at: now + HEARTBEAT,
             stalled_at: None,
-            pongs_due: 0,
-            window_from: now,
-            messages: 0,
+            allowance,
         }
     }
 
     /// Serves the client until it goes or has to.
     pub(in crate::http) async fn run(mut self: Box<Self>) {
-        self.greet();
+        self.lane()
+            .control(&greeting::initial_data(&self.state, HEARTBEAT_MS));
         let Err(end) = self.serve().await;
         tracing::debug!(?end, "a WebSocket session ends");
         match end {
@@ -157,34 +154,6 @@ impl Session {
 
     fn lane(&self) -> &Arc<Lane> {
         &self.membership.connection.lane
-    }
-
-    fn greet(&self) {
-        let state = &self.state;
-        self.lane().control(&ServerEvent {
-            event: "initialData".to_owned(),
-            channel: String::new(),
-            at: state.clock.now_ms(),
-            data: InitialData {
-                server: "barograph".to_owned(),
-                version: VERSION.to_owned(),
-                agent_id: state.agent_id.clone(),
-                started_at: state.started_at,
-                host: state.host.clone(),
-                topics: topics(&state.catalog.read()),
-                tiers: state.intervals(),
-                limits: Limits {
-                    frame_bytes: u32::try_from(MESSAGE_BYTES_MAX).expect("the bound is small"),
-                    channels: CHANNELS_MAX,
-                    messages_per_minute: state.config.limits.messages_per_minute,
-                },
-                heartbeat_ms: HEARTBEAT_MS,
-                you: Identity {
-                    role: "admin".to_owned(),
-                    user: None,
-                },
-            },
-        });
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
@@ -231,11 +200,14 @@ impl Session {
             return Err(End::Stalled);
         }
         if now >= self.heard_at + SILENCE_MAX {
-            return Err(End::Close(1001, "nothing was heard for 60 s".to_owned()));
+            return Err(End::Close(
+                CLOSE_GOING,
+                "nothing was heard for 60 s".to_owned(),
+            ));
         }
         if now >= self.ping_at {
             self.ping_at = now + HEARTBEAT;
-            self.pongs_due += 1;
+            self.allowance.expect_pong();
             self.outbox.ping();
             self.write()?;
         }
@@ -318,7 +290,7 @@ impl Session {
             self.heard_at = self.state.clock.mono();
             match item {
                 Item::Text(text) => {
-                    self.count_message()?;
+                    self.spend()?;
                     let reply = self.reply(&text).await;
                     self.lane().control(&reply);
                     replies += 1;
@@ -327,31 +299,26 @@ impl Session {
                     }
                 }
                 Item::Ping(payload) => {
-                    self.count_message()?;
+                    self.spend()?;
                     self.outbox.pong(&payload);
                     self.write()?;
                 }
-                Item::Pong if self.pongs_due > 0 => self.pongs_due -= 1,
-                Item::Pong => self.count_message()?,
+                Item::Pong if self.allowance.take_pong() => {}
+                Item::Pong => self.spend()?,
                 Item::Close(code) => return Err(End::Closed(code)),
             }
         }
         Ok(())
     }
 
-    fn count_message(&mut self) -> Result<(), End> {
-        if self.heard_at >= self.window_from + WINDOW {
-            self.window_from = self.heard_at;
-            self.messages = 0;
-        }
-        self.messages += 1;
-        let most = self.state.config.limits.messages_per_minute;
-        if self.messages <= most {
+    fn spend(&mut self) -> Result<(), End> {
+        if self.allowance.spend(self.heard_at) {
             return Ok(());
         }
         count(&self.state.stats.violations);
+        let most = self.state.config.limits.messages_per_minute;
         Err(End::Close(
-            4029,
+            CLOSE_TOO_MANY,
             format!("more than {most} messages in a minute"),
         ))
     }
@@ -413,3 +380,6 @@ impl Session {
         let _ = self.stream.set_zero_linger();
     }
 }
+
+#[cfg(test)]
+mod tests;
