@@ -100,10 +100,8 @@ impl Current {
         let state = &mut *state;
         state.refresh(batch.collector, &tables);
         state.batches += 1;
-        if batch.up {
-            for sample in &batch.samples {
-                state.sample(batch.at_ms, sample, &tables);
-            }
+        for sample in &batch.samples {
+            state.sample(batch.at_ms, sample, &tables);
         }
         let watched = &mut state.collectors[batch.collector.0 as usize];
         for member in &watched.members {
@@ -142,9 +140,14 @@ impl Current {
     pub fn answer(&self, topic: Option<&str>, now_ms: i64) -> CurrentAnswer {
         let tables = self.catalog.read();
         let view = self.read();
+        // One without any series was taken out of the configuration: each has that of its `up` at least.
         let mut collectors: Vec<Option<CurrentCollector>> = tables
             .collectors()
-            .map(|(id, _)| view.collector(id).map(CollectorNow::answer))
+            .map(|(id, known)| {
+                view.collector(id)
+                    .filter(|_| known.series_live > 0)
+                    .map(CollectorNow::answer)
+            })
             .collect();
         for (id, series) in by_metric(&tables) {
             let owner = &mut collectors[tables.series(series).collector.0 as usize];
@@ -312,3 +315,6 @@ fn named(latest: &Latest, kind: Kind, labels: Labels) -> NamedSample {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,12 +232,14 @@ impl Hub {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<(), ErrorBody>>) -> Request,
     ) -> Result<(), ErrorBody> {
+        let closed = || refusal("closed", Closed.to_string(), None);
         let (reply, answer) = oneshot::channel();
-        let sent = self.requests.send(request(reply)).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(answer)) => answer,
-            _ => Err(refusal("closed", Closed.to_string(), None)),
-        }
+        // What could not be sent holds the reply's sender, and must go before the answer is awaited.
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 }
 
@@ -293,3 +295,6 @@ fn refusal(code: &str, message: String, field: Option<&str>) -> ErrorBody {
         field: field.map(str::to_owned),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,22 @@
 //! The answer of `/metrics`: every current series in the Prometheus text format, version 0.0.4.
 //!
-//! Metrics stand in definition order, before them whether each collector is up. Stale series are left out,
-//! so that a reader sees a gap and not the last value for ever. It only renders; the router answers.
+//! Metrics stand in definition order. Stale series are left out, so that a reader sees a gap and not the
+//! last value for ever. It only renders; the router answers.
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Collector, CollectorId, Kind, SeriesId, Tables};
-use crate::current::{CollectorNow, Current, View, by_metric};
+use crate::catalog::{Catalog, Kind, SeriesId, Tables};
+use crate::current::{Current, by_metric};
 
 /// A sample older than this is not of the present, whatever became of its collector; the limit at which
 /// Prometheus itself stops showing a series.
 const AGE_MAX_MS: i64 = 300_000;
-
-/// What is rendered of a collector.
-type Figure = fn(&CollectorNow) -> f64;
 
 /// The whole text.
 pub fn render(catalog: &Catalog, current: &Current, now_ms: i64) -> String {
     let tables = catalog.read();
     let view = current.read();
     let mut out = String::with_capacity(16 * 1024);
-    render_collectors(&mut out, &tables, &view);
     let mut last = None;
     for (id, series) in by_metric(&tables) {
         let Some(latest) = view.latest(series) else {
@@ -39,49 +35,6 @@ pub fn render(catalog: &Catalog, current: &Current, now_ms: i64) -> String {
         render_value(&mut out, latest.value);
     }
     out
-}
-
-/// For each topic `TOPIC_up` and the seconds of the last collect, by instance, unless a collector defines
-/// metrics of that name itself. A failed collector's own series are stale, so that it can't say it.
-fn render_collectors(out: &mut String, tables: &Tables, view: &View<'_>) {
-    let known: Vec<_> = tables
-        .collectors()
-        .filter_map(|(id, collector): (CollectorId, &Collector)| {
-            Some((collector, view.collector(id)?))
-        })
-        .collect();
-    let mut topics: Vec<&str> = known
-        .iter()
-        .map(|(collector, _)| collector.topic.as_str())
-        .collect();
-    topics.sort_unstable();
-    topics.dedup();
-    let families: [(&str, &str, Figure); 2] = [
-        ("up", "Whether the last collect succeeded", |now| {
-            f64::from(u8::from(now.up))
-        }),
-        ("collect_seconds", "How long the last collect took", |now| {
-            now.took.as_secs_f64()
-        }),
-    ];
-    for topic in topics {
-        for (suffix, help, value) in families {
-            let name = format!("{topic}_{suffix}");
-            if tables.metrics().any(|(_, metric)| metric.name == name) {
-                continue;
-            }
-            render_head(out, &name, help, Kind::Gauge);
-            for (collector, now) in known
-                .iter()
-                .filter(|(collector, _)| collector.topic == topic)
-            {
-                out.push_str(&name);
-                render_label(out, '{', "instance", &collector.name);
-                out.push('}');
-                render_value(out, value(now));
-            }
-        }
-    }
 }
 
 fn render_head(out: &mut String, name: &str, help: &str, kind: Kind) {
@@ -135,4 +88,98 @@ fn escape(out: &mut String, text: &str, quoted: bool) {
 
 fn render_value(out: &mut String, value: f64) {
     writeln!(out, " {value}").expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::{Batch, Sample};
+    use crate::catalog::{ChartHint, ChartStyle, CollectorId, Metric, Unit};
+    use crate::clock::{Tier, TierSet};
+
+    fn define(
+        catalog: &Catalog,
+        collector: CollectorId,
+        (name, help, kind): (&str, &str, Kind),
+        labels: &[(&str, &str)],
+    ) -> SeriesId {
+        let metric = Metric {
+            name: name.to_owned(),
+            help: help.to_owned(),
+            topic: "system".to_owned(),
+            plugin: "system".to_owned(),
+            kind,
+            unit: Unit::Count,
+            tier: Tier::Fast,
+            labels: labels.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            otel: None,
+            chart: ChartHint {
+                section: String::new(),
+                title: String::new(),
+                style: ChartStyle::Line,
+                overview: false,
+            },
+        };
+        let metric = catalog.define_metric(collector, metric).unwrap();
+        let values = labels
+            .iter()
+            .map(|(_, value)| (*value).to_owned())
+            .collect();
+        catalog.define_series(collector, metric, values).unwrap()
+    }
+
+    fn apply(current: &Current, collector: CollectorId, samples: &[(SeriesId, f64)]) {
+        current.apply(&Batch {
+            collector,
+            tick: 0,
+            at_ms: 1_000,
+            due: TierSet::ALL,
+            up: true,
+            took: Duration::ZERO,
+            samples: samples
+                .iter()
+                .map(|&(series, value)| Sample { series, value })
+                .collect(),
+        });
+    }
+
+    #[test]
+    fn the_text_is_in_definition_order_escaped_and_without_what_is_stale() {
+        let catalog = Catalog::default();
+        let current = Current::new(catalog.clone());
+        let system = catalog.register("system", "system", "system", 100);
+        let second = catalog.register("second", "system", "system", 100);
+        let bytes = ("disk_bytes_total", "Bytes\\of\n\"disks\".", Kind::Counter);
+        let root = define(
+            &catalog,
+            system,
+            bytes,
+            &[("path", "C:\\a\n\"b\""), ("dev", "sda")],
+        );
+        let load = define(&catalog, system, ("load", "Load.", Kind::Gauge), &[]);
+        let gone = define(&catalog, system, ("gone", "Gone.", Kind::Gauge), &[]);
+        let other = define(&catalog, second, ("load", "Load.", Kind::Gauge), &[]);
+        let more = define(&catalog, system, bytes, &[("path", ""), ("dev", "sdb")]);
+        apply(&current, system, &[(gone, 1.0)]);
+        apply(&current, system, &[(root, 1e18), (load, 0.25), (more, 3.0)]);
+        apply(&current, second, &[(other, -1.5)]);
+        let expected = r#"# HELP disk_bytes_total Bytes\\of\n"disks".
+# TYPE disk_bytes_total counter
+disk_bytes_total{path="C:\\a\n\"b\"",dev="sda"} 1000000000000000000
+disk_bytes_total{path="",dev="sdb"} 3
+# HELP load Load.
+# TYPE load gauge
+load 0.25
+load{instance="second"} -1.5
+"#;
+        assert_eq!(render(&catalog, &current, 2_000), expected);
+        let late = 1_001 + AGE_MAX_MS;
+        assert_eq!(
+            render(&catalog, &current, late),
+            "",
+            "old samples are not of the present"
+        );
+    }
 }

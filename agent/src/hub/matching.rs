@@ -29,11 +29,6 @@ pub(super) fn check(matching: &Match) -> Result<(), ErrorBody> {
     Ok(())
 }
 
-/// Whether it wants everything.
-pub(super) fn is_open(matching: &Match) -> bool {
-    matching.metrics.is_empty() && matching.labels.is_empty()
-}
-
 /// Whether it wants the series of `metric` with these labels.
 pub(super) fn wants(matching: &Match, metric: &str, labels: &[(&str, &str)]) -> bool {
     let named = matching.metrics.is_empty() || matching.metrics.iter().any(|p| glob(p, metric));

@@ -12,7 +12,6 @@ use indexmap::IndexMap;
 use super::encode::{self, Content, Heading};
 use super::frame::Update;
 use super::lane::{Counters, Lane, Put, SlotId};
-use super::matching;
 use super::table::{Table, select};
 use crate::bus::Batch;
 use crate::catalog::{CollectorId, SeriesId, Tables};
@@ -120,7 +119,6 @@ impl Feed {
 
     /// Gives every subscriber what a batch, which `view` holds already, means to this feed.
     pub(super) fn deliver(&mut self, batch: &Batch, applied: Applied, view: &View<'_>) {
-        let open = matching::is_open(&self.key.matching);
         let streams = &mut self.streams;
         let Some(stream) = streams
             .iter_mut()
@@ -132,7 +130,7 @@ impl Feed {
         let Some(tiers) = stream.due(self.key.tier, batch, applied, view) else {
             return;
         };
-        if !open && !stream.has_members(tiers) {
+        if !stream.has_members(tiers) {
             return;
         }
         let (at_ms, up) = (batch.at_ms, batch.up);
@@ -176,12 +174,11 @@ impl Feed {
 
     /// Adds a subscriber and gives it the present. The streams have been refreshed.
     pub(super) fn join(&mut self, slot: SlotId, lane: &Arc<Lane>, view: &View<'_>) {
-        let open = matching::is_open(&self.key.matching);
         for stream in &mut self.streams {
             let Some(now) = view.collector(stream.collector) else {
                 continue;
             };
-            if !open && stream.table.members.is_empty() {
+            if !stream.has_members(TierSet::ALL) {
                 continue;
             }
             let update = stream.snapshot.get_or_insert_with(|| {
@@ -231,9 +228,7 @@ impl Stream {
                 (true, due) => Some(due),
             };
         };
-        if batch.up {
-            window.absorb(batch.due, &self.table, view);
-        }
+        window.absorb(batch, &self.table, view);
         if applied.failed {
             return Some(TierSet::ALL);
         }
@@ -280,9 +275,14 @@ impl Window {
         self.sums.get(index).filter(|sum| sum.count > 0)
     }
 
-    fn absorb(&mut self, due: TierSet, table: &Table, view: &View<'_>) {
-        for tier in Tier::ALL.into_iter().filter(|tier| due.contains(*tier)) {
-            self.due = self.due.with(tier);
+    /// Adds what the batch brought. What has a value after a failed one came with it, whatever was due.
+    fn absorb(&mut self, batch: &Batch, table: &Table, view: &View<'_>) {
+        for tier in Tier::ALL {
+            if batch.due.contains(tier) {
+                self.due = self.due.with(tier);
+            } else if batch.up {
+                continue;
+            }
             for index in table.range(tier) {
                 let member = &table.members[index];
                 let latest = view.latest(member.series);

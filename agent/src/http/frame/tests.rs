@@ -186,6 +186,19 @@ fn an_idle_reader_owns_no_heap() {
     assert!(size_of::<Reader>() <= 128, "{} bytes", size_of::<Reader>());
 }
 
+#[test]
+fn the_hubs_frames_are_those_of_the_library() {
+    for length in [0, 1, 125, 126, 65_535, 65_536, 200_000] {
+        let payload = vec![b'x'; length];
+        let ours = crate::hub::frame::Frame::write(0, |out| out.extend_from_slice(&payload));
+        let mut theirs = Vec::new();
+        let written = fastwebsockets::Frame::text(Payload::Borrowed(&payload))
+            .write(&mut theirs)
+            .len();
+        assert!(ours.bytes()[..] == theirs[..written], "{length} bytes");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Sent {
     Text(Vec<String>),

@@ -1,10 +1,10 @@
 //! One WebSocket client, from `initialData` to the closing handshake.
 //!
-//! One task owns the socket. It waits for any of four things, each of which can be dropped half-way without
-//! loss: something waits in the hub's lane, the socket takes more, the socket has something, a time has
-//! come. Messages are answered through the lane, so that answers and events keep their order. While a
-//! client does not read, the lane is not emptied and the hub keeps only the latest of each metric. Whatever
-//! a client does wrong ends its own session, with a code that says what it was.
+//! One task owns the socket. It waits until something waits in the hub's lane, until the socket is ready or
+//! until a time has come, and each of these waits can be dropped half-way without loss. Messages are
+//! answered through the lane, so that answers and events keep their order. While a client does not read,
+//! the lane is not emptied and the hub keeps only the latest of each metric. Whatever a client does wrong
+//! ends its own session, with a code that says what it was.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -164,15 +164,21 @@ impl Session {
         let mut timer = pin!(sleep_until(self.deadline()));
         loop {
             let idle = self.outbox.is_empty();
+            let interest = if idle {
+                Interest::READABLE
+            } else {
+                Interest::READABLE | Interest::WRITABLE
+            };
             tokio::select! {
                 () = self.membership.connection.lane.ready(), if idle => self.empty_lane()?,
-                ready = self.stream.writable(), if !idle => {
-                    ready?;
-                    self.write()?;
-                }
-                ready = self.stream.readable() => {
-                    ready?;
-                    self.read().await?;
+                ready = self.stream.ready(interest) => {
+                    let ready = ready?;
+                    if ready.is_writable() {
+                        self.write()?;
+                    }
+                    if ready.is_readable() {
+                        self.read().await?;
+                    }
                 }
                 () = timer.as_mut() => self.on_time()?,
             }
@@ -274,7 +280,11 @@ impl Session {
     }
 
     async fn take_in(&mut self, input: Input) -> Result<(), End> {
-        self.handle(input.items).await?;
+        if !input.items.is_empty() {
+            // On the heap, because thousands of sessions are idle for each one that asks something, and
+            // the room for it would be three quarters of a session's.
+            Box::pin(self.handle(input.items)).await?;
+        }
         match input.violation {
             Some(violation) => {
                 count(&self.state.stats.violations);
