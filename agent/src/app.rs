@@ -270,21 +270,17 @@ impl<R: Runner> App<R> {
         let stats = self.stats.of(&settings.name, &settings.plugin);
         let runner = (self.make_runner)(settings.clone(), catalog.clone(), id);
         let name = settings.name.clone();
-        match Supervisor::new(settings, id, self.parts.clone(), stats, runner) {
-            Ok(supervisor) => {
-                let (stop, stops) = watch::channel(false);
-                let task = Task::spawn(&name, supervisor.run(stops));
-                self.collectors.insert(
-                    name,
-                    Collecting {
-                        instance,
-                        stop,
-                        task,
-                    },
-                );
-            }
-            Err(error) => self.refuse(&instance, &error.to_string()),
-        }
+        let supervisor = Supervisor::new(settings, id, self.parts.clone(), stats, runner);
+        let (stop, stops) = watch::channel(false);
+        let task = Task::spawn(&name, supervisor.run(stops));
+        self.collectors.insert(
+            name,
+            Collecting {
+                instance,
+                stop,
+                task,
+            },
+        );
     }
 
     fn refuse(&self, instance: &Instance, error: &str) {

@@ -70,8 +70,8 @@ pub struct Supervisor<R: Runner> {
     /// The next collect is the first of a new start: everything is due.
     fresh: bool,
     number: u64,
-    up: SeriesId,
-    took: SeriesId,
+    /// `TOPIC_up` and `TOPIC_collect_seconds`, defined after the plugin's own so that they are listed last.
+    own: Option<[SeriesId; 2]>,
     known: Vec<SeriesId>,
     error: Option<String>,
 }
@@ -92,11 +92,10 @@ impl<R: Runner> Supervisor<R> {
         parts: Parts,
         stats: Arc<CollectorStats>,
         runner: R,
-    ) -> Result<Self, CatalogError> {
+    ) -> Self {
         let topic = parts.catalog.read().collector(collector).topic.clone();
-        let [up, took] = own_series(&settings, &topic, collector, &parts.catalog)?;
         let backoff = Backoff::new(&settings.name);
-        Ok(Self {
+        Self {
             settings,
             parts,
             collector,
@@ -106,11 +105,10 @@ impl<R: Runner> Supervisor<R> {
             backoff,
             fresh: true,
             number: 0,
-            up,
-            took,
+            own: None,
             known: Vec::new(),
             error: None,
-        })
+        }
     }
 
     /// Runs until `stop` says true or its sender is gone, then stops the plugin.
@@ -298,15 +296,29 @@ impl<R: Runner> Supervisor<R> {
                 Vec::new()
             }
         };
-        samples.push(Sample {
-            series: self.up,
-            value: f64::from(u8::from(up)),
-        });
-        if up {
+        if self.own.is_none() {
+            self.own = own_series(
+                &self.settings,
+                &self.topic,
+                self.collector,
+                &self.parts.catalog,
+            )
+            .inspect_err(|error| tracing::error!(collector = %self.settings.name, "{error}"))
+            .ok();
+        }
+        if let Some([is_up, seconds]) = self.own {
+            let value = f64::from(u8::from(up));
             samples.push(Sample {
-                series: self.took,
-                value: took.as_secs_f64(),
+                series: is_up,
+                value,
             });
+            if up {
+                let value = took.as_secs_f64();
+                samples.push(Sample {
+                    series: seconds,
+                    value,
+                });
+            }
         }
         self.stats.up.store(up, Ordering::Relaxed);
         self.report(up.then_some(took));
@@ -349,7 +361,7 @@ fn own_series(
     collector: CollectorId,
     catalog: &Catalog,
 ) -> Result<[SeriesId; 2], CatalogError> {
-    let define = |name: &str, unit, help: &str, style| {
+    let define = |name: &str, title: &str, unit, help: &str, style| {
         let metric = Metric {
             name: format!("{topic}_{name}"),
             help: help.to_owned(),
@@ -362,7 +374,7 @@ fn own_series(
             otel: None,
             chart: ChartHint {
                 section: "Collector".to_owned(),
-                title: "Collect time".to_owned(),
+                title: title.to_owned(),
                 style,
                 overview: false,
             },
@@ -373,12 +385,14 @@ fn own_series(
     Ok([
         define(
             "up",
+            "Up",
             Unit::Count,
             "Whether the last collect succeeded: 1 or 0.",
             ChartStyle::None,
         )?,
         define(
             "collect_seconds",
+            "Collect time",
             Unit::Seconds,
             "How long the last collect took, the plugin's process included.",
             ChartStyle::Line,

@@ -1,7 +1,7 @@
 //! A session over a real socket on paused time: what only the passing of time brings about.
 
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -50,7 +50,11 @@ fn state() -> (Arc<State>, Bus) {
 /// A client's socket, the session's lane and the session itself.
 async fn session(state: &Arc<State>, early: &[u8]) -> (TcpStream, Arc<Lane>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap())
+    // A small buffer, so that a client that does not read is full soon, however much the machine allows.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let client = socket
+        .connect(listener.local_addr().unwrap())
         .await
         .unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
