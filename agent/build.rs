@@ -3,8 +3,8 @@
 //! and the agent says what to run.
 //!
 //! Cargo only compares times, and a `dist` that is restored from a cache has old ones. So each file is
-//! named to Cargo by itself: Vite puts a hash of the content into the names, hence another page means that
-//! a named file is missing, which always counts as a change. As long as there is no page, a path that never
+//! named to Cargo by itself, the empty `.stamp` among them, whose name is a hash of the whole page: another
+//! page means that a named file is missing, which always counts as a change. As long as there is no page, a path that never
 //! exists is named, so that the next build looks again whatever the times say.
 
 use std::fmt::Write as _;
@@ -43,7 +43,10 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", path.display());
         if path.is_dir() {
             list(&path, files)?;
-        } else {
+        } else if path
+            .extension()
+            .is_none_or(|extension| extension != "stamp")
+        {
             files.push(path);
         }
     }

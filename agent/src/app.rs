@@ -3,7 +3,8 @@
 //! Stop order: the server stops accepting and tells its clients when to come back, collectors stop, the bus
 //! drains into the hub, the hub ends. Each step is bounded, and what does not end is named in the log.
 
-use std::collections::HashMap;
+mod collectors;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -15,20 +16,21 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::bus::Bus;
-use crate::catalog::{Catalog, CollectorId};
+use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::collect::Runner;
 use crate::collect::process::Process;
 use crate::collect::spawner::Spawner;
 use crate::collect::stats::Registry;
-use crate::collect::supervisor::{Parts, Supervisor};
-use crate::collect::{self, Runner, Settings};
-use crate::config::{Config, Instance};
+use crate::collect::supervisor::Parts;
+use crate::config::Config;
 use crate::current::Current;
 use crate::health::Board;
 use crate::http::{self, State};
 use crate::hub::{self, Hub};
-use crate::protocol::Component;
 use crate::{introspect, machine};
+use collectors::Collectors;
+pub use collectors::MakeRunner;
 
 /// Batches that may wait for the hub: 17 minutes of one collector, or a minute of sixteen.
 const HUB_QUEUE_BATCHES: usize = 1_024;
@@ -64,29 +66,17 @@ pub enum StartError {
     Spawner(io::Error),
 }
 
-/// Makes what collects for one collector.
-pub type MakeRunner<R> = Box<dyn Fn(Settings, Catalog, CollectorId) -> R + Send + Sync>;
-
 struct Task {
     name: String,
     handle: JoinHandle<()>,
 }
 
-struct Collecting {
-    instance: Instance,
-    stop: watch::Sender<bool>,
-    task: Task,
-}
-
 /// A running agent.
 pub struct App<R: Runner = Process> {
     config: Config,
-    parts: Parts,
-    stats: Registry,
+    collectors: Collectors<R>,
     hub: Hub,
     address: SocketAddr,
-    make_runner: MakeRunner<R>,
-    collectors: HashMap<String, Collecting>,
     stop_server: watch::Sender<bool>,
     stop_introspect: watch::Sender<bool>,
     server: Task,
@@ -140,7 +130,13 @@ impl<R: Runner> App<R> {
             bus,
             board,
         };
-        let registry = Registry::default();
+        // Before the server accepts: a client may subscribe to every configured topic at once.
+        let mut collectors = Collectors::new(parts.clone(), make_runner);
+        config
+            .collectors
+            .iter()
+            .cloned()
+            .for_each(|instance| collectors.start(instance));
         let (stop_server, server_stops) = watch::channel(false);
         let state = State {
             config: config.http.clone(),
@@ -157,34 +153,30 @@ impl<R: Runner> App<R> {
             started: clock.mono(),
             stats: Arc::default(),
         };
+        let server = Arc::clone(&state.stats);
         let serving = http::serve(listener, Arc::new(state), server_stops);
         let (stop_introspect, introspect_stops) = watch::channel(false);
         let sources = introspect::Sources {
             clock,
             tiers,
             catalog,
-            bus: parts.bus.clone(),
-            stats: registry.clone(),
+            bus: parts.bus,
+            stats: collectors.stats.clone(),
             hub: hub.clone(),
+            server,
         };
-        let mut app = Self {
-            server: Task::spawn("server", serving),
-            introspect: Task::spawn("introspection", introspect::run(sources, introspect_stops)),
+        let introspect = introspect::run(sources, introspect_stops);
+        Ok(Self {
+            introspect: Task::spawn("introspection", introspect),
             hub_task: Task::spawn("hub", run_hub),
+            server: Task::spawn("server", serving),
             config,
-            parts,
-            stats: registry,
+            collectors,
             hub,
             address,
-            make_runner,
-            collectors: HashMap::new(),
             stop_server,
             stop_introspect,
-        };
-        for instance in app.config.collectors.clone() {
-            app.collect(instance);
-        }
-        Ok(app)
+        })
     }
 
     /// Where the server listens; the real port where port 0 was configured.
@@ -199,12 +191,12 @@ impl<R: Runner> App<R> {
 
     /// Every component's state.
     pub const fn board(&self) -> &Board {
-        &self.parts.board
+        &self.collectors.parts.board
     }
 
     /// The collectors' numbers.
     pub const fn stats(&self) -> &Registry {
-        &self.stats
+        &self.collectors.stats
     }
 
     /// Takes over what can change in a running agent: collectors are stopped, started and started anew.
@@ -216,21 +208,7 @@ impl<R: Runner> App<R> {
             .into_iter()
             .filter(|section| !matches!(*section, "plugins" | "log"))
             .collect();
-        let wanted = |name: &str| new.collectors.iter().find(|instance| instance.name == name);
-        let stale: Vec<_> = self
-            .collectors
-            .values()
-            .filter(|running| wanted(&running.instance.name) != Some(&running.instance))
-            .map(|running| running.instance.name.clone())
-            .collect();
-        for name in stale {
-            self.stop_collector(&name, wanted(&name).is_none()).await;
-        }
-        for instance in new.collectors.clone() {
-            if !self.collectors.contains_key(&instance.name) {
-                self.collect(instance);
-            }
-        }
+        self.collectors.exchange(&new.collectors).await;
         self.config.collectors = new.collectors;
         self.config.log = new.log;
         fixed
@@ -240,84 +218,13 @@ impl<R: Runner> App<R> {
     pub async fn stop(self) {
         self.stop_server.send_replace(true);
         self.server.join().await;
-        for running in self.collectors.values() {
-            running.stop.send_replace(true);
-        }
-        for running in self.collectors.into_values() {
-            running.task.join().await;
-        }
+        let parts = self.collectors.parts.clone();
+        self.collectors.stop_all().await;
         self.stop_introspect.send_replace(true);
         self.introspect.join().await;
         // The last handles of bus and hub go, so the hub's queue ends, and with it the hub.
-        drop((self.parts, self.hub));
+        drop((parts, self.hub));
         self.hub_task.join().await;
-    }
-
-    /// Starts a collector; one that can't start is shown as down, with the reason.
-    fn collect(&mut self, instance: Instance) {
-        let settings = match instance.settings() {
-            Ok(settings) => settings,
-            Err(error) => return self.refuse(&instance, &error),
-        };
-        let topic = collect::topic_of(&settings);
-        let Parts { catalog, .. } = &self.parts;
-        let id = catalog.register(
-            &settings.name,
-            &settings.plugin,
-            &topic,
-            settings.series_max,
-        );
-        let stats = self.stats.of(&settings.name, &settings.plugin);
-        let runner = (self.make_runner)(settings.clone(), catalog.clone(), id);
-        let name = settings.name.clone();
-        let supervisor = Supervisor::new(settings, id, self.parts.clone(), stats, runner);
-        let (stop, stops) = watch::channel(false);
-        let task = Task::spawn(&name, supervisor.run(stops));
-        self.collectors.insert(
-            name,
-            Collecting {
-                instance,
-                stop,
-                task,
-            },
-        );
-    }
-
-    fn refuse(&self, instance: &Instance, error: &str) {
-        tracing::error!(collector = %instance.name, "plugin can't be run: {error}");
-        self.parts.board.report(Component {
-            name: instance.name.clone(),
-            topic: instance.plugin.clone(),
-            up: false,
-            latency_ms: None,
-            since: self.parts.clock.now_ms(),
-            restarts: 0,
-            error: Some(error.to_owned()),
-        });
-    }
-
-    async fn stop_collector(&mut self, name: &str, for_good: bool) {
-        let Some(running) = self.collectors.remove(name) else {
-            return;
-        };
-        running.stop.send_replace(true);
-        running.task.join().await;
-        if !for_good {
-            return;
-        }
-        self.parts.board.remove(name);
-        let gone: Vec<_> = {
-            let tables = self.parts.catalog.read();
-            let of_it = |id| tables.collector(id).name == name;
-            tables
-                .all_series()
-                .filter(|(_, s)| of_it(s.collector))
-                .map(|(id, _)| id)
-                .collect()
-        };
-        for id in gone {
-            self.parts.catalog.retire(id);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::catalog::{CollectorId, SeriesId};
 use crate::clock::TierSet;
@@ -31,6 +32,8 @@ pub struct Batch {
     pub tick: u64,
     /// Unix milliseconds.
     pub at_ms: i64,
+    /// The same moment on the monotonic clock, which rates are derived with: it is never stepped.
+    pub at: Instant,
     /// The tiers that were due. Empty in a batch between ticks, which only says that a collector died.
     pub due: TierSet,
     /// Whether the collect succeeded. If not, all of the collector's series are stale from now on.
@@ -108,5 +111,14 @@ impl Bus {
             let waiting = queue.batches.max_capacity() - queue.batches.capacity();
             (queue.name, waiting, queue.dropped.load(Ordering::Relaxed))
         })
+    }
+}
+
+#[cfg(test)]
+impl Batch {
+    /// A monotonic moment for a test's wall time, in the same distance from that of other wall times.
+    pub(crate) fn test_moment(at_ms: i64) -> Instant {
+        static BASE: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        *BASE + Duration::from_millis(at_ms.rem_euclid(86_400_000).unsigned_abs())
     }
 }

@@ -148,7 +148,7 @@ pub struct Collector {
     pub series_live: usize,
     /// Definitions that were refused by the cap.
     pub series_dropped: u64,
-    /// Grows with each change to its metrics or series; the number of a columns table.
+    /// Grows with each change to its metrics or series.
     pub revision: u64,
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use tokio::time::Instant;
+
 use crate::bus::{Batch, Sample};
 use crate::catalog::{Catalog, Collector, CollectorId, Kind, MetricId, SeriesId, Tables};
 use crate::clock::Tier;
@@ -36,6 +38,8 @@ pub struct Latest {
     pub rate: Option<f64>,
     /// When it was taken, Unix milliseconds.
     pub at_ms: i64,
+    /// The same on the monotonic clock.
+    at: Instant,
     /// It no longer says anything about the present.
     pub stale: bool,
     /// Number of the batch that brought it.
@@ -101,7 +105,7 @@ impl Current {
         state.refresh(batch.collector, &tables);
         state.batches += 1;
         for sample in &batch.samples {
-            state.sample(batch.at_ms, sample, &tables);
+            state.sample(batch.at_ms, batch.at, sample, &tables);
         }
         let watched = &mut state.collectors[batch.collector.0 as usize];
         for member in &watched.members {
@@ -247,7 +251,7 @@ impl State {
         }
     }
 
-    fn sample(&mut self, at_ms: i64, sample: &Sample, tables: &Tables) {
+    fn sample(&mut self, at_ms: i64, at: Instant, sample: &Sample, tables: &Tables) {
         let Some(slot) = self.series.get_mut(sample.series.0 as usize) else {
             return;
         };
@@ -256,13 +260,14 @@ impl State {
             return;
         }
         let rate = match (tables.metric(series.metric).kind, &*slot) {
-            (Kind::Counter, Some(before)) => rate(before, sample.value, at_ms),
+            (Kind::Counter, Some(before)) => rate(before, sample.value, at),
             _ => None,
         };
         *slot = Some(Latest {
             value: sample.value,
             rate,
             at_ms,
+            at,
             stale: false,
             batch: self.batches,
         });
@@ -270,11 +275,11 @@ impl State {
 }
 
 /// A counter's rate per second since the sample before; `None` where that says nothing.
-fn rate(before: &Latest, value: f64, at_ms: i64) -> Option<f64> {
-    let elapsed_ms = at_ms - before.at_ms;
+fn rate(before: &Latest, value: f64, at: Instant) -> Option<f64> {
+    let elapsed = at.saturating_duration_since(before.at);
     let reset = value < before.value;
-    (!before.stale && !reset && elapsed_ms > 0)
-        .then(|| (value - before.value) / (elapsed_ms as f64 / 1_000.0))
+    (!before.stale && !reset && !elapsed.is_zero())
+        .then(|| (value - before.value) / elapsed.as_secs_f64())
 }
 
 /// All series that are not retired, by metric in definition order.

@@ -27,6 +27,7 @@ mod tiers;
 
 use lane::Counters;
 pub use lane::{Close, Lane};
+pub(crate) use task::CHANNELS_MAX;
 
 /// Requests that may wait for the task. A full queue makes the asking connection wait, nobody else.
 const REQUESTS_MAX: usize = 256;

@@ -3,6 +3,8 @@
 //! It reads what the parts count about themselves and publishes it like any collector's samples. It runs in
 //! the agent, so it needs no process, and it is the only reader that knows several parts; nobody knows it.
 
+mod family;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 use crate::bus::{Batch, Bus, Sample};
-use crate::catalog::{
-    Catalog, ChartHint, ChartStyle, CollectorId, Kind, Metric, MetricId, SERIES_MAX, SeriesId, Unit,
-};
-use crate::clock::{Clock, Tick, Tier, Tiers};
+use crate::catalog::{Catalog, ChartHint, CollectorId, Metric, MetricId, SERIES_MAX, SeriesId};
+use crate::clock::{Clock, Tick, Tier, TierSet, Tiers};
 use crate::collect::stats::Registry;
+use crate::http;
 use crate::hub::Hub;
+use family::Family;
 
 /// Name of the collector, its plugin and its topic.
 const NAME: &str = "agent";
@@ -35,215 +37,12 @@ pub struct Sources {
     pub stats: Registry,
     /// The clients' numbers.
     pub hub: Hub,
+    /// The server's numbers.
+    pub server: Arc<http::Stats>,
 }
 
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: Kind,
-    unit: Unit,
-    tier: Tier,
-    labels: &'static [&'static str],
-    title: &'static str,
-    style: ChartStyle,
-}
-
-const fn family(
-    name: &'static str,
-    kind: Kind,
-    unit: Unit,
-    labels: &'static [&'static str],
-    title: &'static str,
-    help: &'static str,
-) -> Family {
-    Family {
-        name,
-        help,
-        kind,
-        unit,
-        tier: Tier::Medium,
-        labels,
-        title,
-        style: ChartStyle::Line,
-    }
-}
-
-impl Family {
-    const fn fast(mut self) -> Self {
-        self.tier = Tier::Fast;
-        self
-    }
-
-    const fn fact(mut self) -> Self {
-        self.style = ChartStyle::None;
-        self
-    }
-}
-
-const INSTANCE: &[&str] = &["plugin", "instance"];
-
-const UP: Family = family(
-    "barograph_plugin_up",
-    Kind::Gauge,
-    Unit::Count,
-    INSTANCE,
-    "Plugins up",
-    "Whether the plugin's last collect succeeded: 1 or 0.",
-)
-.fast()
-.fact();
-const RESTARTS: Family = family(
-    "barograph_plugin_restarts_total",
-    Kind::Counter,
-    Unit::Count,
-    &["plugin", "instance", "reason"],
-    "Plugin restarts",
-    "Times that the plugin's process was lost and started again, by reason.",
-)
-.fact();
-const COLLECT: Family = family(
-    "barograph_plugin_collect_seconds",
-    Kind::Gauge,
-    Unit::Seconds,
-    INSTANCE,
-    "Collect time",
-    "How long the plugin's last collect took, its process included.",
-)
-.fast();
-const DEADLINE: Family = family(
-    "barograph_plugin_deadline_missed_total",
-    Kind::Counter,
-    Unit::Count,
-    INSTANCE,
-    "Deadlines missed",
-    "Collects that were given up at their deadline.",
-)
-.fact();
-const TICKS: Family = family(
-    "barograph_plugin_ticks_missed_total",
-    Kind::Counter,
-    Unit::Count,
-    INSTANCE,
-    "Ticks missed",
-    "Ticks that went by while an earlier collect was running.",
-)
-.fact();
-const PLUGIN_RSS: Family = family(
-    "barograph_plugin_rss_bytes",
-    Kind::Gauge,
-    Unit::Bytes,
-    INSTANCE,
-    "Resident memory",
-    "Resident memory of the plugin's process.",
-);
-const SERIES: Family = family(
-    "barograph_plugin_series",
-    Kind::Gauge,
-    Unit::Count,
-    INSTANCE,
-    "Series",
-    "Series of the plugin that are not retired.",
-);
-const DROPPED: Family = family(
-    "barograph_series_dropped_total",
-    Kind::Counter,
-    Unit::Count,
-    INSTANCE,
-    "Series dropped",
-    "Series that were refused because the plugin is at its cap.",
-)
-.fact();
-const CPU: Family = family(
-    "barograph_cpu_seconds_total",
-    Kind::Counter,
-    Unit::Seconds,
-    &[],
-    "CPU of the agent",
-    "Processor time of the agent's own process.",
-)
-.fast();
-const RSS: Family = family(
-    "barograph_rss_bytes",
-    Kind::Gauge,
-    Unit::Bytes,
-    &[],
-    "Resident memory",
-    "Resident memory of the agent's own process.",
-);
-const UPTIME: Family = family(
-    "barograph_uptime_seconds",
-    Kind::Gauge,
-    Unit::Seconds,
-    &[],
-    "Uptime",
-    "Time since the agent started.",
-)
-.fact();
-const DEPTH: Family = family(
-    "barograph_queue_depth",
-    Kind::Gauge,
-    Unit::Count,
-    &["queue"],
-    "Queue depth",
-    "Batches that wait in a bounded queue.",
-)
-.fast();
-const QUEUE_DROPPED: Family = family(
-    "barograph_queue_dropped_total",
-    Kind::Counter,
-    Unit::Count,
-    &["queue"],
-    "Batches dropped",
-    "Batches that a full queue did not take.",
-);
-const CLIENTS: Family = family(
-    "barograph_clients",
-    Kind::Gauge,
-    Unit::Count,
-    &["transport"],
-    "Clients",
-    "Connected clients, by transport.",
-)
-.fast();
-const FRAMES: Family = family(
-    "barograph_frames_sent_total",
-    Kind::Counter,
-    Unit::Count,
-    &[],
-    "Frames",
-    "Frames handed to clients' connections.",
-)
-.fast();
-const BYTES: Family = family(
-    "barograph_sent_bytes_total",
-    Kind::Counter,
-    Unit::Bytes,
-    &[],
-    "Bytes sent",
-    "Bytes of the frames handed to clients' connections.",
-)
-.fast();
-const SKIPPED: Family = family(
-    "barograph_frames_skipped_total",
-    Kind::Counter,
-    Unit::Count,
-    &[],
-    "Frames",
-    "Metric frames that a slow client did not get because a newer one took their place.",
-)
-.fast();
-const STEPS: Family = family(
-    "barograph_clock_steps_total",
-    Kind::Counter,
-    Unit::Count,
-    &[],
-    "Clock steps",
-    "Times that the wall clock was found stepped.",
-)
-.fact();
-
-/// Runs until `stop` says true or its sender is gone.
-pub async fn run(sources: Sources, mut stop: watch::Receiver<bool>) {
+/// Registers the collector; the future runs it until `stop` says true or its sender is gone.
+pub fn run(sources: Sources, mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
     let collector = sources.catalog.register(NAME, NAME, NAME, SERIES_MAX);
     let mut ticker = sources.clock.ticker(sources.tiers);
     let mut reading = Reading {
@@ -251,15 +50,17 @@ pub async fn run(sources: Sources, mut stop: watch::Receiver<bool>) {
         collector,
         metrics: HashMap::new(),
         series: HashMap::new(),
-        steps: Arc::default(),
+        steps: 0,
         sources,
     };
-    loop {
-        let tick = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            tick = ticker.next() => tick,
-        };
-        reading.tick(&tick);
+    async move {
+        loop {
+            let tick = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                tick = ticker.next() => tick,
+            };
+            reading.tick(&tick);
+        }
     }
 }
 
@@ -269,13 +70,13 @@ struct Reading {
     collector: CollectorId,
     metrics: HashMap<&'static str, MetricId>,
     series: HashMap<(&'static str, Vec<String>), SeriesId>,
-    steps: Arc<AtomicU64>,
+    steps: u64,
 }
 
 impl Reading {
     fn tick(&mut self, tick: &Tick) {
         if tick.stepped_ms != 0 {
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.steps += 1;
             tracing::warn!(
                 stepped_ms = tick.stepped_ms,
                 "the wall clock was stepped; the schedule follows it"
@@ -288,13 +89,14 @@ impl Reading {
             self.process(&mut out);
         }
         self.plugins_fast(&mut out);
-        self.traffic(&mut out);
-        self.push(&mut out, &CPU, &[], cpu_seconds());
+        self.traffic(&mut out, tick.due);
+        self.push(&mut out, &family::CPU, &[], cpu_seconds());
         let took = self.sources.clock.mono().saturating_duration_since(began);
         self.sources.bus.publish(Batch {
             collector: self.collector,
             tick: tick.number,
             at_ms: tick.at_ms,
+            at: tick.at,
             due: tick.due,
             up: true,
             took,
@@ -306,9 +108,9 @@ impl Reading {
         for stats in self.sources.stats.all() {
             let labels = [stats.plugin.as_str(), stats.name.as_str()];
             let up = f64::from(u8::from(stats.up.load(Ordering::Relaxed)));
-            self.push(out, &UP, &labels, up);
+            self.push(out, &family::UP, &labels, up);
             let seconds = stats.collect_ns.load(Ordering::Relaxed) as f64 / 1e9;
-            self.push(out, &COLLECT, &labels, seconds);
+            self.push(out, &family::COLLECT, &labels, seconds);
         }
     }
 
@@ -318,15 +120,20 @@ impl Reading {
             for (reason, count) in stats.restarts() {
                 self.push(
                     out,
-                    &RESTARTS,
+                    &family::RESTARTS,
                     &[labels[0], labels[1], reason.name()],
                     count as f64,
                 );
             }
             let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
-            self.push(out, &DEADLINE, &labels, load(&stats.deadline_missed));
-            self.push(out, &TICKS, &labels, load(&stats.ticks_missed));
-            self.push(out, &PLUGIN_RSS, &labels, load(&stats.rss_bytes));
+            self.push(
+                out,
+                &family::DEADLINE,
+                &labels,
+                load(&stats.deadline_missed),
+            );
+            self.push(out, &family::TICKS, &labels, load(&stats.ticks_missed));
+            self.push(out, &family::PLUGIN_RSS, &labels, load(&stats.rss_bytes));
         }
         let catalog = self.sources.catalog.clone();
         let counts: Vec<_> = catalog
@@ -342,8 +149,8 @@ impl Reading {
             })
             .collect();
         for (plugin, name, live, dropped) in counts {
-            self.push(out, &SERIES, &[&plugin, &name], live as f64);
-            self.push(out, &DROPPED, &[&plugin, &name], dropped as f64);
+            self.push(out, &family::SERIES, &[&plugin, &name], live as f64);
+            self.push(out, &family::DROPPED, &[&plugin, &name], dropped as f64);
         }
     }
 
@@ -353,24 +160,37 @@ impl Reading {
             .clock
             .mono()
             .saturating_duration_since(self.started);
-        self.push(out, &UPTIME, &[], uptime.as_secs_f64());
-        self.push(out, &STEPS, &[], self.steps.load(Ordering::Relaxed) as f64);
+        self.push(out, &family::UPTIME, &[], uptime.as_secs_f64());
+        self.push(out, &family::STEPS, &[], self.steps as f64);
         if let Some(bytes) = resident_bytes() {
-            self.push(out, &RSS, &[], bytes);
+            self.push(out, &family::RSS, &[], bytes);
         }
     }
 
-    fn traffic(&mut self, out: &mut Vec<Sample>) {
+    fn traffic(&mut self, out: &mut Vec<Sample>, due: TierSet) {
         let bus = self.sources.bus.clone();
         for (queue, waiting, dropped) in bus.depths() {
-            self.push(out, &DEPTH, &[queue], waiting as f64);
-            self.push(out, &QUEUE_DROPPED, &[queue], dropped as f64);
+            self.push(out, &family::DEPTH, &[queue], waiting as f64);
+            self.push(out, &family::QUEUE_DROPPED, &[queue], dropped as f64);
         }
         let stats = self.sources.hub.stats();
-        self.push(out, &CLIENTS, &["websocket"], stats.clients as f64);
-        self.push(out, &FRAMES, &[], stats.frames as f64);
-        self.push(out, &BYTES, &[], stats.bytes as f64);
-        self.push(out, &SKIPPED, &[], stats.skipped as f64);
+        self.push(out, &family::CLIENTS, &["websocket"], stats.clients as f64);
+        self.push(out, &family::FRAMES, &[], stats.frames as f64);
+        self.push(out, &family::BYTES, &[], stats.bytes as f64);
+        self.push(out, &family::SKIPPED, &[], stats.skipped as f64);
+        let server = Arc::clone(&self.sources.server);
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
+        self.push(out, &family::CONNECTIONS, &[], load(&server.connections));
+        if due.contains(Tier::Medium) {
+            self.push(out, &family::REQUESTS, &[], load(&server.requests));
+            self.push(
+                out,
+                &family::REFUSED,
+                &[],
+                load(&server.connections_refused),
+            );
+            self.push(out, &family::VIOLATIONS, &[], load(&server.violations));
+        }
     }
 
     fn push(

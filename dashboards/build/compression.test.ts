@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { compressFolder } from "./compression.ts";
+import { compressFolder, stampFolder } from "./compression.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -29,4 +29,12 @@ test("a file that does not shrink gets no compressed copy, and a second run leav
   const report = compressFolder(folder);
   expect(() => readFileSync(join(folder, "tiny.txt.gz"))).toThrow();
   expect(report.files.map((file) => file.path)).toEqual(["page.js", "tiny.txt"]);
+});
+
+test("the stamp's name changes with any file's content and with nothing else", () => {
+  writeFileSync(join(folder, "index.html"), "one");
+  const first = stampFolder(folder);
+  expect(stampFolder(folder)).toBe(first);
+  writeFileSync(join(folder, "index.html"), "two");
+  expect(stampFolder(folder)).not.toBe(first);
 });

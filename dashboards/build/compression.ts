@@ -3,12 +3,14 @@
  * and holds the budget of script that the page may cost. It runs after Vite has written `dist/`, and never
  * changes a file that Vite wrote.
  */
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
-const COMPRESSED = /\.(br|gz)$/;
+const COMPRESSED = /\.(br|gz|stamp)$/;
+const STAMP = /\.stamp$/;
 /** Formats that are compressed already: a second pass only costs time. */
 const DENSE = /\.(png|woff2|webp)$/;
 
@@ -47,6 +49,21 @@ export function compressFolder(folder: string): CompressionReport {
   return report;
 }
 
+/**
+ * Writes an empty file whose name is a hash of everything that was built. Cargo compares times, and a `dist/` that
+ * is restored from a cache has old ones; a name that is gone is always noticed.
+ */
+export function stampFolder(folder: string): string {
+  const hash = createHash("sha256");
+  for (const path of filesUnder(folder)) {
+    if (STAMP.test(path)) continue;
+    hash.update(relative(folder, path)).update("\0").update(readFileSync(path));
+  }
+  const name = `built-${hash.digest("hex").slice(0, 16)}.stamp`;
+  writeFileSync(join(folder, name), "");
+  return name;
+}
+
 function filesUnder(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
@@ -64,6 +81,7 @@ export function compression(options: CompressionOptions): Plugin {
     },
     closeBundle() {
       const report = compressFolder(folder);
+      stampFolder(folder);
       for (const file of report.files) {
         console.log(`${file.path}  ${file.bytes} B, gzip ${file.gzipBytes} B, brotli ${file.brotliBytes} B`);
       }

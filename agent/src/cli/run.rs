@@ -30,6 +30,7 @@ const CHECK_MAX: Duration = Duration::from_secs(1);
 pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let (config, source) = load(path)?;
     let log = log::init(&config.log);
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.runtime.workers)
         .thread_name("worker")
@@ -39,6 +40,19 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let outcome = runtime.block_on(serve(path.map(Path::to_owned), config, &source, &log));
     runtime.shutdown_timeout(THREADS_MAX);
     outcome
+}
+
+/// Each client is a descriptor, and the usual soft limit of 1,024 is far below the connections we allow.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files can't be raised; fewer clients can connect");
+    }
 }
 
 /// What a signal asks for.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use barograph_sdk::abi;
 use rustix::process::Signal;
 use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::link::{self, Done, MetricDefinition, Purpose, ToAgent, ToHost};
 use super::spawner::Spawner;
@@ -116,7 +116,6 @@ impl Process {
             catalog: &self.catalog,
             collector: self.collector,
         };
-        let deadline = Instant::now() + self.settings.timeout;
         let number = tick.number;
         let request = ToHost::Collect {
             number,
@@ -126,7 +125,7 @@ impl Process {
         };
         running.send(&request).await?;
         running.log_lines = 0;
-        if let Ok(done) = timeout_at(deadline, running.done(&scope, number)).await {
+        if let Ok(done) = timeout(self.settings.timeout, running.done(&scope, number)).await {
             return done;
         }
         running.send(&ToHost::Cancel).await?;

@@ -184,8 +184,8 @@ impl<R: Runner> Supervisor<R> {
     fn died(&mut self, failure: Failure) {
         self.lose(&failure);
         self.number += 1;
-        let at_ms = self.parts.clock.now_ms();
-        self.publish(at_ms, TierSet::EMPTY, Duration::ZERO, Err(failure));
+        let now = (self.parts.clock.now_ms(), self.parts.clock.mono());
+        self.publish(now, TierSet::EMPTY, Duration::ZERO, Err(failure));
     }
 
     fn retry(&mut self) {
@@ -237,7 +237,7 @@ impl<R: Runner> Supervisor<R> {
                 .clone()
                 .unwrap_or_else(|| "is starting".to_owned());
             self.publish(
-                tick.at_ms,
+                (tick.at_ms, tick.at),
                 tick.due,
                 Duration::ZERO,
                 Err(Failure::Refused(message)),
@@ -259,7 +259,7 @@ impl<R: Runner> Supervisor<R> {
             Err(Failure::Refused(_)) => {}
         }
         self.stats.took(took);
-        self.publish(tick.at_ms, due, took, result);
+        self.publish((tick.at_ms, tick.at), due, took, result);
     }
 
     fn collected(&mut self) {
@@ -278,7 +278,7 @@ impl<R: Runner> Supervisor<R> {
 
     fn publish(
         &mut self,
-        at_ms: i64,
+        (at_ms, at): (i64, Instant),
         due: TierSet,
         took: Duration,
         result: Result<Collected, Failure>,
@@ -327,6 +327,7 @@ impl<R: Runner> Supervisor<R> {
             collector,
             tick,
             at_ms,
+            at,
             due,
             up,
             took,

@@ -76,12 +76,13 @@ pub async fn run_once(settings: &Settings, ticks: u32) -> Result<Vec<TrialBatch>
     let trouble = |error: &dyn std::fmt::Display| TrialError(error.to_string());
     let (mut process, catalog) = prepare(settings).map_err(|error| trouble(&error))?;
     process.start().await.map_err(|failure| trouble(&failure))?;
-    let mut ticker = Clock::system().ticker(Tiers::default());
+    let clock = Clock::system();
+    let mut ticker = clock.ticker(Tiers::default());
     let mut batches = Vec::new();
     for _ in 0..ticks {
         let tick = ticker.next().await;
         let collected = process.collect(&tick, tick.due).await;
-        let took = tick.at.elapsed();
+        let took = clock.mono().saturating_duration_since(tick.at);
         let collected = match collected {
             Ok(collected) => collected,
             Err(failure) => {

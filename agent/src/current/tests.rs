@@ -65,6 +65,7 @@ impl Rig {
             collector: self.collector,
             tick: 0,
             at_ms: self.at_ms,
+            at: Batch::test_moment(self.at_ms),
             due,
             up,
             took: Duration::ZERO,

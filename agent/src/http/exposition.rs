@@ -135,6 +135,7 @@ mod tests {
             collector,
             tick: 0,
             at_ms: 1_000,
+            at: Batch::test_moment(1_000),
             due: TierSet::ALL,
             up: true,
             took: Duration::ZERO,

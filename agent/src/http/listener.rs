@@ -27,6 +27,7 @@ use super::router::route;
 use super::seats::{Seat, Seats};
 use super::ws::{Pending, Session};
 use super::{State, count};
+use crate::clock::Clock;
 
 /// For a whole head; also for the pause between two requests of a connection, which hyper times alike.
 const HEAD_MAX: Duration = Duration::from_secs(10);
@@ -94,7 +95,8 @@ impl Server {
         let mut door = Door {
             listener,
             backoff: BACKOFF_MIN,
-            closed_until: Instant::now(),
+            closed_until: self.state.clock.mono(),
+            clock: self.state.clock.clone(),
         };
         loop {
             tokio::select! {
@@ -158,7 +160,7 @@ impl Server {
     }
 
     async fn stop(&mut self) {
-        let end = Instant::now() + STOP_MAX;
+        let end = self.state.clock.mono() + STOP_MAX;
         let hub = self.state.hub.clone();
         if timeout_at(end, hub.drain(RECONNECT_SPREAD)).await.is_err() {
             tracing::warn!("the hub did not tell its clients that the agent stops");
@@ -181,6 +183,7 @@ impl Server {
 /// the processor, so it waits longer each time; a client that gave up meanwhile is no reason to.
 struct Door {
     listener: TcpListener,
+    clock: Clock,
     backoff: Duration,
     closed_until: Instant,
 }
@@ -194,7 +197,7 @@ impl Door {
             Ok(_) => self.backoff = BACKOFF_MIN,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => {
-                self.closed_until = Instant::now() + self.backoff;
+                self.closed_until = self.clock.mono() + self.backoff;
                 self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
             }
         }

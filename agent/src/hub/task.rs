@@ -24,7 +24,7 @@ use crate::clock::{Ticker, TierSet};
 use crate::protocol::{BasicMetrics, ErrorBody, ServerEvent};
 
 /// Subscriptions that one connection may have.
-const CHANNELS_MAX: usize = 64;
+pub(crate) const CHANNELS_MAX: usize = 64;
 /// When clients come back that are still there as the task ends without having been drained.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 

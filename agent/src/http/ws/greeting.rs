@@ -3,10 +3,8 @@
 use crate::http::catalog::topics;
 use crate::http::frame::MESSAGE_BYTES_MAX;
 use crate::http::{State, VERSION};
+use crate::hub::CHANNELS_MAX;
 use crate::protocol::{Identity, InitialData, Limits, ServerEvent};
-
-/// The hub's bound, as clients are told of it.
-const CHANNELS_MAX: u32 = 64;
 
 pub(super) fn initial_data(state: &State, heartbeat_ms: u32) -> ServerEvent<InitialData> {
     let frame_bytes = u32::try_from(MESSAGE_BYTES_MAX).expect("the bound is small");
@@ -24,7 +22,7 @@ pub(super) fn initial_data(state: &State, heartbeat_ms: u32) -> ServerEvent<Init
             tiers: state.intervals(),
             limits: Limits {
                 frame_bytes,
-                channels: CHANNELS_MAX,
+                channels: u32::try_from(CHANNELS_MAX).expect("the bound is small"),
                 messages_per_minute: state.config.limits.messages_per_minute,
             },
             heartbeat_ms,
