@@ -90,3 +90,21 @@ impl Client {
         assert_eq!(answer["type"], "ok", "{answer}");
     }
 }
+
+impl Client {
+    /// Reads until the server closes; gives the code and the reason.
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
+        let wait = async {
+            loop {
+                match self.socket.next().await.expect("a close frame") {
+                    Ok(Message::Close(Some(frame))) => {
+                        return (frame.code.into(), frame.reason.as_str().to_owned());
+                    }
+                    Ok(_) => {}
+                    Err(error) => panic!("ended without a close frame: {error}"),
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a close in time")
+    }
+}

@@ -7,4 +7,5 @@ mod exposition;
 mod hostile;
 mod plugin_faults;
 mod simulation;
+mod stopping;
 mod streaming;
