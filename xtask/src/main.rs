@@ -13,6 +13,7 @@ mod node;
 mod place;
 mod run;
 mod shell;
+mod soak;
 mod tally;
 mod test;
 mod tidy;
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   bench agent [--seconds 60] [--peers]
   bench startup [--rounds 20]
   bench allocator [--seconds 60]
+  soak simulation        run the simulation with many seeds
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +72,7 @@ fn dispatch() -> Fallible<bool> {
             run::run(&arguments)?;
         }
         "test" => return test::test(&test::Options::parse(&mut parser)?),
+        "soak" => soak::soak(&mut parser)?,
         "bench" => bench::bench(&mut parser)?,
         _ => {
             if let Some(unexpected) = parser.next()? {

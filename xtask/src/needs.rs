@@ -28,6 +28,13 @@ pub(crate) const C_COMPILER: Need = Need {
     services: &[],
 };
 
+pub(crate) const CXX_COMPILER: Need = Need {
+    name: "a C++ compiler (the plugin header is checked as C++ too)",
+    programs: &["c++"],
+    packages: &["g++"],
+    services: &[],
+};
+
 pub(crate) const MAKE: Need = Need {
     name: "make (jemalloc's build wants it)",
     programs: &["make"],

@@ -69,6 +69,7 @@ pub(crate) fn test(options: &Options) -> Fallible<bool> {
     let node = report.step("set-up", || {
         needs::ensure(&[
             &needs::C_COMPILER,
+            &needs::CXX_COMPILER,
             &needs::CHROMIUM,
             &needs::PROMTOOL,
             &needs::NODE_EXPORTER,

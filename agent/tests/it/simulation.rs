@@ -2,7 +2,7 @@
 //! generator, a wall clock that is stepped, and clients that read now and then.
 //!
 //! Each seed runs twice and must give the same trace; within a trace the promises of the schedule hold.
-//! Twelve seeds of two simulated minutes here; `cargo xtask soak simulation` runs as many as one likes.
+//! Twelve seeds of two simulated minutes here; 500 of ten minutes by `cargo xtask soak simulation`.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
