@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::bus::Bus;
 use crate::catalog::Catalog;
@@ -35,7 +35,7 @@ pub use collectors::MakeRunner;
 /// Batches that may wait for the hub: 17 minutes of one collector, or a minute of sixteen.
 const HUB_QUEUE_BATCHES: usize = 1_024;
 /// Each step of the stop.
-const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+const STEP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the agent can't start.
 #[derive(Debug, thiserror::Error)]
@@ -216,15 +216,17 @@ impl<R: Runner> App<R> {
 
     /// Stops everything in order.
     pub async fn stop(self) {
-        self.stop_server.send_replace(true);
-        self.server.join().await;
         let parts = self.collectors.parts.clone();
+        let step = || parts.clock.mono() + STEP_TIMEOUT;
+        self.stop_server.send_replace(true);
+        self.server.join(step()).await;
         self.collectors.stop_all().await;
         self.stop_introspect.send_replace(true);
-        self.introspect.join().await;
+        self.introspect.join(step()).await;
+        let last = step();
         // The last handles of bus and hub go, so the hub's queue ends, and with it the hub.
         drop((parts, self.hub));
-        self.hub_task.join().await;
+        self.hub_task.join(last).await;
     }
 }
 
@@ -236,13 +238,13 @@ impl Task {
         }
     }
 
-    async fn join(mut self) {
-        match timeout(STEP_TIMEOUT, &mut self.handle).await {
+    /// Waits for its end until a moment that several tasks may share.
+    async fn join(mut self, until: Instant) {
+        match timeout_at(until, &mut self.handle).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(task = %self.name, "ended badly: {error}"),
             Err(_) => {
-                let seconds = STEP_TIMEOUT.as_secs();
-                tracing::error!(task = %self.name, "did not end within {seconds} s and was left behind");
+                tracing::error!(task = %self.name, "did not end in time and was left behind");
                 self.handle.abort();
             }
         }
@@ -261,8 +263,9 @@ fn prepare_folder(path: &Path) -> Result<(), StartError> {
         .mode(0o700)
         .create(path)
         .map_err(fail)?;
-    let probe = path.join(".writable");
-    std::fs::write(&probe, b"").map_err(fail)?;
+    // A new file, so that nothing that lies there, a link least of all, is ever written to.
+    let probe = path.join(format!(".writable-{}", random_id()));
+    std::fs::File::create_new(&probe).map_err(fail)?;
     std::fs::remove_file(&probe).map_err(fail)
 }
 

@@ -4,7 +4,7 @@
 //! never reused while the agent runs. It holds no values; those travel in batches and the latest of them
 //! stand in [`crate::current`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,16 @@ pub enum CatalogError {
         /// The name as given, shortened.
         name: String,
     },
+    /// A label name stands twice, perhaps because `instance` was added to a configured instance's series.
+    #[error(
+        "metric `{name}` has the label `{label}` twice; a plugin with instances must not have `instance`"
+    )]
+    DoubleLabel {
+        /// The metric.
+        name: String,
+        /// The label.
+        label: String,
+    },
     /// The same name was defined with another kind, unit or other labels.
     #[error(
         "metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels"
@@ -211,6 +221,8 @@ pub struct Tables {
     collectors: Vec<Collector>,
     metric_ids: HashMap<String, MetricId>,
     series_ids: HashMap<(MetricId, CollectorId, Vec<String>), SeriesId>,
+    /// For each collector its retired series that are remembered, oldest first.
+    retired: HashMap<CollectorId, VecDeque<SeriesId>>,
 }
 
 /// Cloneable handle; definitions are rare and short, so a plain lock serves.
@@ -248,6 +260,16 @@ impl Tables {
         (0..).map(SeriesId).zip(&self.series)
     }
 
+    /// Gives up the labels of a series that is still retired.
+    fn forget(&mut self, id: SeriesId) {
+        let series = &mut self.series[id.0 as usize];
+        if series.retired {
+            let values = std::mem::take(&mut series.values);
+            self.series_ids
+                .remove(&(series.metric, series.collector, values));
+        }
+    }
+
     /// The metric's label names with the series' values.
     pub fn labels(&self, id: SeriesId) -> impl Iterator<Item = (&str, &str)> {
         let series = self.series(id);
@@ -273,7 +295,8 @@ impl Catalog {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Adds a collector, or finds the one of that name.
+    /// Adds a collector, or finds the same one, which then has this cap. A name that now belongs to another
+    /// plugin or topic is another collector.
     pub fn register(
         &self,
         name: &str,
@@ -282,8 +305,15 @@ impl Catalog {
         series_max: usize,
     ) -> CollectorId {
         let mut tables = self.write();
-        if let Some((id, _)) = tables.collectors().find(|(_, known)| known.name == name) {
-            return id;
+        let found = tables.collectors.iter_mut().position(|known| {
+            let same = known.name == name && known.plugin == plugin && known.topic == topic;
+            if same {
+                known.series_max = series_max;
+            }
+            same
+        });
+        if let Some(at) = found {
+            return CollectorId(id_of(at + 1));
         }
         tables.collectors.push(Collector {
             name: name.to_owned(),
@@ -304,8 +334,12 @@ impl Catalog {
         metric: Metric,
     ) -> Result<MetricId, CatalogError> {
         check_name("metric", &metric.name)?;
-        for label in &metric.labels {
+        for (at, label) in metric.labels.iter().enumerate() {
             check_name("label", label)?;
+            if metric.labels[..at].contains(label) {
+                let (name, label) = (metric.name, label.clone());
+                return Err(CatalogError::DoubleLabel { name, label });
+            }
         }
         let mut tables = self.write();
         if let Some(&id) = tables.metric_ids.get(&metric.name) {
@@ -352,6 +386,26 @@ impl Catalog {
         metric: MetricId,
         values: Vec<String>,
     ) -> Result<SeriesId, CatalogError> {
+        self.define(collector, metric, values, true)
+    }
+
+    /// As [`Catalog::define_series`], for what the agent itself says of a collector: the cap is not its.
+    pub fn define_own_series(
+        &self,
+        collector: CollectorId,
+        metric: MetricId,
+        values: Vec<String>,
+    ) -> Result<SeriesId, CatalogError> {
+        self.define(collector, metric, values, false)
+    }
+
+    fn define(
+        &self,
+        collector: CollectorId,
+        metric: MetricId,
+        values: Vec<String>,
+        capped: bool,
+    ) -> Result<SeriesId, CatalogError> {
         let mut tables = self.write();
         let Some(known) = tables.metrics.get(metric.0 as usize) else {
             return Err(CatalogError::UnknownId {
@@ -371,7 +425,7 @@ impl Catalog {
             return Ok(id);
         }
         let owner = &mut tables.collectors[collector.0 as usize];
-        if owner.series_live >= owner.series_max {
+        if capped && owner.series_live >= owner.series_max {
             owner.series_dropped += 1;
             let (collector, max) = (owner.name.clone(), owner.series_max);
             return Err(CatalogError::Full {
@@ -398,16 +452,26 @@ impl Catalog {
         Ok(id)
     }
 
-    /// Marks a series as one that will not come again.
+    /// Marks a series as one that will not come again. As many retired series are remembered by their labels
+    /// as may live; of older ones only the id stays taken, so that churning labels cost next to nothing.
     pub fn retire(&self, id: SeriesId) {
         let mut tables = self.write();
         let series = &mut tables.series[id.0 as usize];
         if std::mem::replace(&mut series.retired, true) {
             return;
         }
-        let owner = series.collector.0 as usize;
-        tables.collectors[owner].series_live -= 1;
-        tables.collectors[owner].revision += 1;
+        let owner = series.collector;
+        let collector = &mut tables.collectors[owner.0 as usize];
+        collector.series_live -= 1;
+        collector.revision += 1;
+        let max = collector.series_max;
+        let retired = tables.retired.entry(owner).or_default();
+        retired.push_back(id);
+        if retired.len() > max
+            && let Some(oldest) = retired.pop_front()
+        {
+            tables.forget(oldest);
+        }
     }
 }
 
@@ -428,3 +492,6 @@ fn check_name(what: &'static str, name: &str) -> Result<(), CatalogError> {
         name: name.chars().take(64).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod version;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -22,6 +23,8 @@ use crate::config::{Config, ConfigErrors, Source};
 
 /// Must be the first argument, so that a plugin's process never builds the parser.
 const PLUGIN_HOST: &str = "plugin-host";
+/// For writing why the process ends.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// An observability agent for document-processing platforms
 #[derive(Debug, Parser)]
@@ -131,10 +134,22 @@ pub fn main() -> ExitCode {
     };
     let code = failure.code();
     if code != 0 {
-        // Nobody is left to be told if stderr is closed as well.
-        let _ = writeln!(io::stderr(), "{failure}");
+        say_last(failure.to_string());
     }
     ExitCode::from(code)
+}
+
+/// Writes the last words to stderr, unless that takes nothing: a pipe that nobody reads must not keep the
+/// process alive, and if it is closed nobody is left to be told.
+fn say_last(words: String) {
+    let (done, written) = std::sync::mpsc::sync_channel(1);
+    let writer = std::thread::Builder::new().spawn(move || {
+        let _ = writeln!(io::stderr(), "{words}");
+        let _ = done.send(());
+    });
+    if writer.is_ok() {
+        let _ = written.recv_timeout(LAST_WORDS_MAX);
+    }
 }
 
 fn dispatch(arguments: Arguments) -> Result<(), Failure> {

@@ -134,7 +134,7 @@ pub trait Runner: Send + 'static {
     fn stop(&mut self) -> impl Future<Output = ()> + Send;
     /// Resident memory in bytes, where it is a process.
     fn rss_bytes(&self) -> Option<u64>;
-    /// The series that it has and that are not retired.
+    /// The series that it has and that are not retired; once it was lost, those that it had.
     fn series(&self) -> Vec<SeriesId>;
 }
 

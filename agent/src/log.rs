@@ -1,15 +1,18 @@
 //! The log: to stderr, for people or as one JSON object a line.
 //!
 //! [`init`] installs it once a process; its [`Handle`] changes the level on a reload. Parts write through
-//! `tracing` and don't know this file.
+//! `tracing` and don't know this file. A thread of its own writes, from a bounded queue, so that nobody ever
+//! waits for stderr.
 
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected};
 use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -19,6 +22,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
+/// Lines that may wait for stderr. Beyond it lines are lost: a pipe that nobody reads costs the log only.
+const LINES_MAX: usize = 1_024;
 /// What every target of our own code begins with.
 const CRATE: &str = "barograph::";
 
@@ -123,20 +128,29 @@ fn level(word: &str) -> Result<LevelFilter, BadFilter> {
 
 /// Changes the log of the process while it runs.
 #[derive(Clone, Debug)]
-pub struct Handle(reload::Handle<Targets, Registry>);
+pub struct Handle {
+    filter: reload::Handle<Targets, Registry>,
+    /// Writes what waits when the last handle goes, within a second.
+    _writer: Arc<WorkerGuard>,
+}
 
 impl Handle {
     /// From now on these lines are written. The format stays as it was.
     pub fn set(&self, filter: &Filter) {
         // It fails only when the log is gone, and then there is nothing to change.
-        let _ = self.0.reload(filter.targets());
+        let _ = self.filter.reload(filter.targets());
     }
 }
 
 /// Installs the log of this process; a second call changes nothing that is written.
 pub fn init(config: &Config) -> Handle {
     let (filter, handle) = reload::Layer::new(config.level.targets());
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let (stderr, writer) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
     let lines = match config.format {
         Format::Human => lines.event_format(Human).boxed(),
         Format::Json => lines.json().flatten_event(true).boxed(),
@@ -145,7 +159,10 @@ pub fn init(config: &Config) -> Handle {
     let _ = tracing_subscriber::registry()
         .with(filter.and_then(lines))
         .try_init();
-    Handle(handle)
+    Handle {
+        filter: handle,
+        _writer: Arc::new(writer),
+    }
 }
 
 /// `2026-01-31T12:00:00.000000Z INFO  hub: message field=value`

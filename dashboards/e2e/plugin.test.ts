@@ -39,8 +39,17 @@ test("a plugin's process is stopped", async () => {
 
   const gone = page.locator('[data-component="system"]:not([data-health="up"])').waitFor();
   const absent = page.locator(`[data-metric="${METRIC}"]:not([data-value])`).waitFor();
-  for (const pid of stopped) process.kill(pid, "SIGSTOP");
-  await Promise.all([gone, absent]);
+  // A replacement is there within a second, which a busy browser can miss; so each one is stopped as well until the
+  // page has shown it.
+  const stop = () => {
+    for (const pid of childrenOf(agent.pid, "plugin-host")) {
+      process.kill(pid, "SIGSTOP");
+      if (!stopped.includes(pid)) stopped.push(pid);
+    }
+  };
+  stop();
+  const stopping = setInterval(stop, 100);
+  await Promise.all([gone, absent]).finally(() => clearInterval(stopping));
   await screenshot(page, "plugin-down");
   expect(await page.locator(".status").getAttribute("data-connection")).toBe("live");
 

@@ -87,7 +87,6 @@ export class Live {
       case "basic":
         this.components.value = frame.data.components;
         this.componentsAt.value = frame.at;
-        this.onSamples();
         break;
       case "reply":
         if (frame.reply.type === "error") this.refusal.value = frame.reply.error;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio::sync::watch;
 
-use super::Task;
+use super::{STEP_TIMEOUT, Task};
 use crate::catalog::{Catalog, CollectorId};
 use crate::collect::stats::Registry;
 use crate::collect::supervisor::{Parts, Supervisor};
@@ -17,6 +17,7 @@ pub type MakeRunner<R> = Box<dyn Fn(Settings, Catalog, CollectorId) -> R + Send 
 
 struct Running {
     instance: Instance,
+    id: CollectorId,
     stop: watch::Sender<bool>,
     task: Task,
 }
@@ -67,6 +68,7 @@ impl<R: Runner> Collectors<R> {
             name,
             Running {
                 instance,
+                id,
                 stop,
                 task,
             },
@@ -92,55 +94,63 @@ impl<R: Runner> Collectors<R> {
         for instance in std::mem::take(&mut self.refused) {
             self.parts.board.remove(&instance.name);
         }
-        let stays = |running: &Running| wanted.contains(&running.instance);
-        let names: Vec<_> = self
+        let changed = self
             .running
+            .extract_if(|_, running| !wanted.contains(&running.instance));
+        let changed: Vec<_> = changed.map(|(_, running)| running).collect();
+        let gone: Vec<_> = changed
             .iter()
-            .filter(|(_, running)| !stays(running))
-            .map(|(name, _)| name.clone())
+            .map(|old| (old.instance.clone(), old.id))
             .collect();
-        for name in names {
-            let comes_back = wanted.iter().any(|instance| instance.name == name);
-            self.stop(&name, !comes_back).await;
-        }
+        self.end(changed).await;
         for instance in wanted {
             if !self.running.contains_key(&instance.name) {
                 self.start(instance.clone());
             }
         }
+        for (instance, id) in gone {
+            // What came back as the same collector keeps its series; its supervisor retires what is missing.
+            if self
+                .running
+                .get(&instance.name)
+                .is_some_and(|running| running.id == id)
+            {
+                continue;
+            }
+            self.retire(id);
+            if !wanted.iter().any(|wanted| wanted.name == instance.name) {
+                self.parts.board.remove(&instance.name);
+            }
+        }
     }
 
-    async fn stop(&mut self, name: &str, for_good: bool) {
-        let Some(running) = self.running.remove(name) else {
-            return;
-        };
-        running.stop.send_replace(true);
-        running.task.join().await;
-        if !for_good {
-            return;
-        }
-        self.parts.board.remove(name);
-        let gone: Vec<_> = {
+    fn retire(&self, collector: CollectorId) {
+        let series: Vec<_> = {
             let tables = self.parts.catalog.read();
-            let of_it = |id| tables.collector(id).name == name;
-            tables
+            let all = tables
                 .all_series()
-                .filter(|(_, s)| of_it(s.collector))
-                .map(|(id, _)| id)
-                .collect()
+                .filter(|(_, series)| series.collector == collector);
+            all.map(|(id, _)| id).collect()
         };
-        for id in gone {
+        for id in series {
             self.parts.catalog.retire(id);
         }
     }
 
-    /// Stops all of them, at the same time.
-    pub(super) async fn stop_all(self) {
-        for running in self.running.values() {
+    /// Stops all of them.
+    pub(super) async fn stop_all(mut self) {
+        let all = self.running.drain().map(|(_, running)| running).collect();
+        self.end(all).await;
+    }
+
+    /// Stops some at the same time.
+    async fn end(&self, collectors: Vec<Running>) {
+        for running in &collectors {
             running.stop.send_replace(true);
         }
-        for running in self.running.into_values() {
-            running.task.join().await;
+        let until = self.parts.clock.mono() + STEP_TIMEOUT;
+        for running in collectors {
+            running.task.join(until).await;
         }
     }
 }

@@ -91,12 +91,11 @@ impl Signals {
         }
     }
 
-    /// Waits to be told to stop, once more; gives the signal's name.
+    /// Waits to be told to stop and gives the signal's name; a wish to reload stays. Cancel-safe.
     async fn stop(&mut self) -> &'static str {
-        loop {
-            if let Request::Stop(name) = self.next().await {
-                return name;
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }
@@ -124,7 +123,11 @@ async fn serve(
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop(name) => break name,
-                Request::Reload => reload(path.as_deref(), &mut known, &mut app, log, &mut checks).await,
+                // Plugins that hang can make it last, and a stop does not wait for that.
+                Request::Reload => tokio::select! {
+                    () = reload(path.as_deref(), &mut known, &mut app, log, &mut checks) => {}
+                    name = signals.stop() => break name,
+                },
             },
             Some(errors) = checks.late() => {
                 for error in errors {

@@ -11,6 +11,8 @@ use tokio::net::unix::pipe::Receiver;
 
 /// Bytes of printed output that are taken at a time; what is longer is split.
 const PIECE_BYTES: usize = 4 << 10;
+/// Lines of a piece that reach the log.
+const PIECE_LINES_MAX: usize = 20;
 /// Pause after each piece: at most 40 kB of output a second reach the log.
 const PIECE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,8 +38,13 @@ pub(super) async fn forward(collector: String, output: OwnedFd) {
     };
     let mut piece = vec![0; PIECE_BYTES];
     while let Ok(len @ 1..) = output.read(&mut piece).await {
-        for line in String::from_utf8_lossy(&piece[..len]).lines() {
+        let text = String::from_utf8_lossy(&piece[..len]);
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        for line in lines.by_ref().take(PIECE_LINES_MAX) {
             tracing::warn!(target: "plugin", collector, "printed: {line}");
+        }
+        if let more @ 1.. = lines.count() {
+            tracing::warn!(target: "plugin", collector, "printed {more} lines more, which were left out");
         }
         tokio::time::sleep(PIECE_PAUSE).await;
     }

@@ -4,22 +4,22 @@
 //! It gives a collect its deadline, then a cancel and a short grace, then SIGKILL to the child's whole group.
 //! It knows no schedule and no back-off; those are the supervisor's.
 
+mod running;
+
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use barograph_sdk::abi;
-use rustix::process::Signal;
-use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::link::{self, Done, MetricDefinition, Purpose, ToAgent, ToHost};
+use super::link::{Done, Purpose, ToHost};
 use super::spawner::Spawner;
-use super::{Collected, Failure, LostReason, Runner, Settings, keeps_samples, noise};
+use super::{Collected, Failure, LostReason, Runner, Settings, keeps_samples};
 use crate::bus::Sample;
-use crate::catalog::{Catalog, CollectorId, Metric, MetricId, SeriesId};
+use crate::catalog::{Catalog, CollectorId, SeriesId};
 use crate::clock::{Tick, TierSet};
+use running::{Running, Scope};
 
 /// From spawn to `Ready`.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,10 +27,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const CANCEL_GRACE: Duration = Duration::from_millis(100);
 /// For a plugin to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// What is read from the link at a time.
-const READ_BYTES: usize = 16 << 10;
-/// Lines that a plugin may log for each collect; the rest is counted.
-const LOG_LINES_MAX: u32 = 20;
 
 /// A plugin in its process.
 #[derive(Debug)]
@@ -40,26 +36,10 @@ pub struct Process {
     catalog: Catalog,
     collector: CollectorId,
     running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    pid: rustix::process::Pid,
-    process: tokio::process::Child,
-    link: UnixStream,
-    /// Bytes read and not decoded yet.
-    input: Vec<u8>,
-    /// The catalog's ids by the host's; `None` where the catalog refused.
-    metrics: Vec<Option<MetricId>>,
-    series: Vec<Option<SeriesId>>,
-    log_lines: u32,
-}
-
-/// What a running plugin is driven with.
-struct Scope<'a> {
-    settings: &'a Settings,
-    catalog: &'a Catalog,
-    collector: CollectorId,
+    /// The series of the process that was lost last.
+    lost_series: Vec<SeriesId>,
+    /// Forwards the output of the process before this one, in case a grandchild still holds the pipe.
+    old_noise: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -76,6 +56,8 @@ impl Process {
             catalog,
             collector,
             running: None,
+            lost_series: Vec::new(),
+            old_noise: None,
         }
     }
 
@@ -94,11 +76,11 @@ impl Process {
                 Ok(ready)
             }
             Ok(Err(error)) => {
-                running.kill().await;
+                self.dispose(running).await;
                 Err(error)
             }
             Err(_) => {
-                running.kill().await;
+                self.dispose(running).await;
                 let seconds = START_TIMEOUT.as_secs();
                 Err(StartError::Other(format!(
                     "was not ready within {seconds} s and was ended"
@@ -124,7 +106,7 @@ impl Process {
             deadline: self.settings.timeout,
         };
         running.send(&request).await?;
-        running.log_lines = 0;
+        running.count_lines(&self.settings.name);
         if let Ok(done) = timeout(self.settings.timeout, running.done(&scope, number)).await {
             return done;
         }
@@ -146,12 +128,21 @@ impl Process {
         };
         let killed_by_us = matches!(&failure, Failure::Lost { reason, .. }
             if matches!(reason, LostReason::Deadline | LostReason::Protocol | LostReason::Failed));
-        let ended = running.kill().await;
+        let ended = self.dispose(running).await;
         if killed_by_us {
             failure
         } else {
             ended.unwrap_or(failure)
         }
+    }
+
+    /// Ends a process; what it printed last is still forwarded until the next one ends.
+    async fn dispose(&mut self, mut running: Running) -> Option<Failure> {
+        self.lost_series = running.live_series();
+        if let Some(older) = std::mem::replace(&mut self.old_noise, running.noise.take()) {
+            older.abort();
+        }
+        running.kill().await
     }
 }
 
@@ -224,7 +215,7 @@ impl Runner for Process {
         if running.send(&ToHost::Stop).await.is_ok() {
             let _ = timeout(STOP_GRACE, running.process.wait()).await;
         }
-        running.kill().await;
+        self.dispose(running).await;
     }
 
     fn rss_bytes(&self) -> Option<u64> {
@@ -235,10 +226,10 @@ impl Runner for Process {
     }
 
     fn series(&self) -> Vec<SeriesId> {
-        let running = self.running.as_ref();
-        running
-            .map(|running| running.series.iter().flatten().copied().collect())
-            .unwrap_or_default()
+        match &self.running {
+            Some(running) => running.live_series(),
+            None => self.lost_series.clone(),
+        }
     }
 }
 
@@ -256,208 +247,6 @@ pub(super) enum StartError {
 impl From<Failure> for StartError {
     fn from(failure: Failure) -> Self {
         Self::Other(failure.to_string())
-    }
-}
-
-impl Running {
-    fn new(child: super::spawner::Child, name: &str) -> io::Result<Self> {
-        // Ends by itself with the pipe, so that a plugin's last words still reach the log.
-        tokio::spawn(noise::forward(name.to_owned(), child.output));
-        let link = std::os::unix::net::UnixStream::from(child.link);
-        link.set_nonblocking(true)?;
-        Ok(Self {
-            pid: child.pid,
-            process: child.process,
-            link: UnixStream::from_std(link)?,
-            input: Vec::new(),
-            metrics: Vec::new(),
-            series: Vec::new(),
-            log_lines: 0,
-        })
-    }
-
-    async fn load(
-        &mut self,
-        scope: &Scope<'_>,
-        purpose: Purpose,
-    ) -> Result<[String; 3], StartError> {
-        let settings = scope.settings;
-        let load = ToHost::Load {
-            purpose,
-            library: settings.library.display().to_string(),
-            config: settings.config.to_string(),
-            series_max: u32::try_from(settings.series_max).unwrap_or(u32::MAX),
-        };
-        self.send(&load).await?;
-        loop {
-            match self.next(scope).await? {
-                ToAgent::Ready {
-                    name,
-                    topic,
-                    version,
-                } => return Ok([name, topic, version]),
-                ToAgent::Failed { field, message, .. } => {
-                    return Err(StartError::Refused { field, message });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    async fn send(&mut self, message: &ToHost) -> Result<(), Failure> {
-        use tokio::io::AsyncWriteExt as _;
-        let mut bytes = Vec::new();
-        message.encode(&mut bytes);
-        // A few dozen bytes into an empty socket buffer; a child that reads nothing at all is killed.
-        match timeout(CANCEL_GRACE, self.link.write_all(&bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(lost(LostReason::Exited, "went away")),
-            Err(_) => Err(lost(
-                LostReason::Deadline,
-                "does not read its link and was ended",
-            )),
-        }
-    }
-
-    /// Waits for the result of tick `number`; what was cancelled earlier may still answer before it.
-    async fn done(&mut self, scope: &Scope<'_>, number: u64) -> Result<Done, Failure> {
-        loop {
-            if let ToAgent::Done(done) = self.next(scope).await?
-                && done.number == number
-            {
-                return Ok(done);
-            }
-        }
-    }
-
-    /// Handles what comes between ticks, until the end. Cancel-safe, as [`Self::next`] is.
-    async fn listen(&mut self, scope: &Scope<'_>) -> Failure {
-        loop {
-            if let Err(failure) = self.next(scope).await {
-                return failure;
-            }
-        }
-    }
-
-    /// The next message, definitions and log lines handled on the way. Cancel-safe: bytes are kept.
-    async fn next(&mut self, scope: &Scope<'_>) -> Result<ToAgent, Failure> {
-        loop {
-            let decoded = match link::frame(&self.input) {
-                Ok(None) => {
-                    self.fill().await?;
-                    continue;
-                }
-                Ok(Some((body, whole))) => ToAgent::decode(body).map(|message| (message, whole)),
-                Err(error) => Err(error),
-            };
-            let (message, whole) =
-                decoded.map_err(|error| lost(LostReason::Protocol, error.to_string()))?;
-            self.input.drain(..whole);
-            if let Some(message) = self.absorb(scope, message) {
-                return Ok(message);
-            }
-        }
-    }
-
-    async fn fill(&mut self) -> Result<(), Failure> {
-        loop {
-            let gone = || lost(LostReason::Exited, "went away");
-            self.link.readable().await.map_err(|_| gone())?;
-            self.input.reserve(READ_BYTES);
-            match self.link.try_read_buf(&mut self.input) {
-                Ok(0) => return Err(gone()),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(gone()),
-            }
-        }
-    }
-
-    /// Handles definitions and log lines, gives back the rest.
-    fn absorb(&mut self, scope: &Scope<'_>, message: ToAgent) -> Option<ToAgent> {
-        match message {
-            ToAgent::Metric(definition) => {
-                let id = scope.define(*definition);
-                self.metrics.push(id);
-            }
-            ToAgent::Series { metric, values } => {
-                let metric = self.metrics.get(metric as usize).copied().flatten();
-                self.series
-                    .push(metric.and_then(|metric| scope.define_series(metric, values)));
-            }
-            ToAgent::Retire { series } => {
-                if let Some(slot) = self.series.get_mut(series as usize)
-                    && let Some(id) = slot.take()
-                {
-                    scope.catalog.retire(id);
-                }
-            }
-            ToAgent::Log { level, message } => {
-                self.log_lines += 1;
-                if self.log_lines <= LOG_LINES_MAX {
-                    noise::log(&scope.settings.name, level, &message);
-                }
-            }
-            other => return Some(other),
-        }
-        None
-    }
-
-    /// Ends the whole group, the plugin's own children too, and reaps the child. A child that was ending by
-    /// itself keeps its own status.
-    async fn kill(mut self) -> Option<Failure> {
-        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        self.process.wait().await.ok().map(how)
-    }
-}
-
-fn how(status: ExitStatus) -> Failure {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => lost(LostReason::Killed, format!("was ended by signal {signal}")),
-        (_, code) => lost(
-            LostReason::Exited,
-            format!("exited with code {}", code.unwrap_or(0)),
-        ),
-    }
-}
-
-impl Scope<'_> {
-    fn define(&self, definition: MetricDefinition) -> Option<MetricId> {
-        let (plugin, topic) = {
-            let tables = self.catalog.read();
-            let collector = tables.collector(self.collector);
-            (collector.plugin.clone(), collector.topic.clone())
-        };
-        let mut labels = definition.labels;
-        if self.settings.labelled {
-            labels.insert(0, "instance".to_owned());
-        }
-        let metric = Metric {
-            name: definition.name,
-            help: definition.help,
-            topic,
-            plugin,
-            kind: definition.kind,
-            unit: definition.unit,
-            tier: definition.tier,
-            labels,
-            otel: Some(definition.otel).filter(|otel| !otel.is_empty()),
-            chart: definition.chart,
-        };
-        self.catalog
-            .define_metric(self.collector, metric)
-            .inspect_err(|error| tracing::warn!(plugin = %self.settings.name, "{error}"))
-            .ok()
-    }
-
-    fn define_series(&self, metric: MetricId, mut values: Vec<String>) -> Option<SeriesId> {
-        if self.settings.labelled {
-            values.insert(0, self.settings.name.clone());
-        }
-        self.catalog
-            .define_series(self.collector, metric, values)
-            .inspect_err(|error| tracing::debug!(plugin = %self.settings.name, "{error}"))
-            .ok()
     }
 }
 

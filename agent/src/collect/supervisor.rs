@@ -5,6 +5,7 @@
 //! it again immediately the first time and with growing pauses after that. It never waits for a reader of
 //! its batches and never gives up for good.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -71,7 +72,7 @@ pub struct Supervisor<R: Runner> {
     fresh: bool,
     number: u64,
     /// `TOPIC_up` and `TOPIC_collect_seconds`, defined after the plugin's own so that they are listed last.
-    own: Option<[SeriesId; 2]>,
+    own: Option<Result<[SeriesId; 2], CatalogError>>,
     known: Vec<SeriesId>,
     error: Option<String>,
 }
@@ -93,7 +94,15 @@ impl<R: Runner> Supervisor<R> {
         stats: Arc<CollectorStats>,
         runner: R,
     ) -> Self {
-        let topic = parts.catalog.read().collector(collector).topic.clone();
+        let (topic, known) = {
+            let tables = parts.catalog.read();
+            let live = tables
+                .all_series()
+                .filter(|(_, s)| s.collector == collector && !s.retired);
+            // Of an earlier configuration: what is not declared again will be retired.
+            let known = live.map(|(id, _)| id).collect();
+            (tables.collector(collector).topic.clone(), known)
+        };
         let backoff = Backoff::new(&settings.name);
         Self {
             settings,
@@ -106,7 +115,7 @@ impl<R: Runner> Supervisor<R> {
             fresh: true,
             number: 0,
             own: None,
-            known: Vec::new(),
+            known,
             error: None,
         }
     }
@@ -118,7 +127,12 @@ impl<R: Runner> Supervisor<R> {
         self.await_first_start().await;
         loop {
             match self.next(&mut ticker, &mut stop).await {
-                Event::Tick(tick) => self.tick(tick).await,
+                Event::Tick(tick) => tokio::select! {
+                    biased;
+                    // A collect that hangs must not hold up the stop; its plugin is ended below.
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    () = self.tick(tick) => {}
+                },
                 Event::Started(runner, result) => self.started(runner, result),
                 Event::Died(failure) => self.died(failure),
                 Event::Retry => self.retry(),
@@ -217,6 +231,9 @@ impl<R: Runner> Supervisor<R> {
             "plugin {failure}{note}"
         );
         self.error = Some(format!("{failure}{note}"));
+        if let State::Running(runner) = &self.state {
+            self.known = runner.series();
+        }
         if let State::Running(runner) = std::mem::replace(&mut self.state, State::Between) {
             self.state = if pause.is_zero() {
                 start(runner)
@@ -270,9 +287,13 @@ impl<R: Runner> Supervisor<R> {
         if std::mem::take(&mut self.fresh) {
             // What the plugin had before its restart and has not declared again will not come again.
             let series = runner.series();
-            let gone = self.known.iter().filter(|id| !series.contains(id));
+            let declared: HashSet<_> = series.iter().collect();
+            let own = self.own.iter().flatten().flatten().collect::<Vec<_>>();
+            let gone = self
+                .known
+                .iter()
+                .filter(|id| !declared.contains(id) && !own.contains(id));
             gone.for_each(|id| self.parts.catalog.retire(*id));
-            self.known = series;
         }
     }
 
@@ -289,24 +310,23 @@ impl<R: Runner> Supervisor<R> {
                 self.error = collected.partial;
                 collected.samples
             }
-            Err(failure) => {
-                self.error
-                    .get_or_insert_with(String::new)
-                    .clone_from(&failure.to_string());
+            // A loss was written down, with what follows from it, when it was counted.
+            Err(Failure::Lost { .. }) => Vec::new(),
+            Err(Failure::Refused(message)) => {
+                self.error = Some(message);
                 Vec::new()
             }
         };
-        if self.own.is_none() {
-            self.own = own_series(
+        let own = self.own.get_or_insert_with(|| {
+            own_series(
                 &self.settings,
                 &self.topic,
                 self.collector,
                 &self.parts.catalog,
             )
             .inspect_err(|error| tracing::error!(collector = %self.settings.name, "{error}"))
-            .ok();
-        }
-        if let Some([is_up, seconds]) = self.own {
+        });
+        if let Ok([is_up, seconds]) = *own {
             let value = f64::from(u8::from(up));
             samples.push(Sample {
                 series: is_up,
@@ -381,7 +401,7 @@ fn own_series(
             },
         };
         let id = catalog.define_metric(collector, metric)?;
-        catalog.define_series(collector, id, vec![settings.name.clone()])
+        catalog.define_own_series(collector, id, vec![settings.name.clone()])
     };
     Ok([
         define(

@@ -178,7 +178,10 @@ fn single<'a>(
 }
 
 fn is_forwarding(name: &str) -> bool {
-    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+    matches!(
+        name,
+        "forwarded" | "via" | "x-real-ip" | "cf-connecting-ip" | "true-client-ip"
+    ) || name.starts_with("x-forwarded-")
 }
 
 /// `none` is the address bar; browsers that do not send the header are judged by `Origin` alone.

@@ -44,7 +44,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Over how long the clients' reconnections are spread.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
-const STOP_MAX: Duration = Duration::from_secs(3);
+const STOP_MAX: Duration = Duration::from_millis(2_500);
 
 const FULL: &str = "{\"error\":{\"code\":\"too_many_connections\",\"message\":\"the agent has as many \
                     connections as it may have; try again shortly\"}}";

@@ -39,6 +39,15 @@ impl Agent {
 
     /// Starts one with this configuration besides address and data folder.
     pub(crate) async fn with(config: &str) -> Self {
+        Self::started(config, false).await
+    }
+
+    /// Starts one whose log goes into a pipe that nobody reads.
+    pub(crate) async fn unread(config: &str) -> Self {
+        Self::started(config, true).await
+    }
+
+    async fn started(config: &str, unread: bool) -> Self {
         let system = library("barograph_plugin_system");
         assert!(
             system.is_file(),
@@ -56,7 +65,7 @@ impl Agent {
             .env("BAROGRAPH_DATA_DIR", folder.path().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(if unread { Stdio::piped() } else { log.into() })
             .kill_on_drop(true)
             .spawn()
             .expect("the agent's binary");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, alive};
+use crate::agent::{Agent, alive, library};
 use crate::client::Client;
 
 #[tokio::test]
@@ -77,4 +77,42 @@ async fn memory_series(agent: &Agent) -> Value {
         .iter()
         .find(|metric| metric["name"] == "system_memory_total_bytes");
     total.expect("the metric")["series"][0]["id"].clone()
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_costs_its_lines_and_nothing_else() {
+    let chatty = library("chatty").display().to_string();
+    let mut agent = Agent::unread(&format!("[plugins.chatty]\npath = {chatty:?}\n")).await;
+    let (mut client, _) = Client::connect(&agent).await;
+    client.subscribe(json!({"channel": "metrics:chatty"})).await;
+    // A pipe holds 64 kB and a tick logs 80: it is full from the first one on.
+    for _ in 0..4 {
+        client.event("chatty-metrics").await;
+        assert_eq!(agent.get("/healthz").await.status, 200);
+    }
+    agent.signal("TERM");
+    assert_eq!(agent.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn collects_that_hang_do_not_hold_up_the_stop() {
+    let slow = library("slow").display().to_string();
+    let mut config = format!(
+        "[plugins.slow]\npath = {slow:?}\ninterval = \"60s\"\ntimeout = \"48s\"\ndelay_ms = 40000\n"
+    );
+    config += "[[plugins.slow.instances]]\nname = \"one\"\n";
+    config += "[[plugins.slow.instances]]\nname = \"two\"\n";
+    config += "[[plugins.slow.instances]]\nname = \"three\"\n";
+    let mut agent = Agent::with(&config).await;
+    let mut hosts = Vec::new();
+    for name in ["one", "two", "three"] {
+        hosts.push(agent.host(name).await);
+    }
+    agent.signal("TERM");
+    // An agent that does not stop within its 10 s says so by its exit code.
+    assert_eq!(agent.end().await, Some(0), "{}", agent.log());
+    assert!(
+        hosts.iter().all(|host| !alive(*host)),
+        "a plugin outlived its agent"
+    );
 }

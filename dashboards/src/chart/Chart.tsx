@@ -1,11 +1,13 @@
 /** One chart's card: its title and buttons, the plot or the table, and the legend with current values. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { formatClock, formatValue } from "../format/units";
+import { type DisplayUnit, formatClock, formatValue } from "../format/units";
 import type { ChartGroup } from "../model/grouping";
 import { dark, palette } from "../preference";
 import { useStore } from "../view/store";
-import { ChartModel, type ChartRow, SHOWN_MANY } from "./model";
+import { ChartModel, SHOWN_MANY } from "./model";
 import type { Stroke } from "./palette";
+import { LAYER_OPACITY } from "./plot";
+import type { ChartRow } from "./rows";
 
 export function Chart({ group }: { group: ChartGroup }) {
   const { live, pacer } = useStore();
@@ -20,7 +22,7 @@ export function Chart({ group }: { group: ChartGroup }) {
     const plotHost = host.current as HTMLDivElement;
     model.attach(card, plotHost);
     pacer.add(card, model);
-    const sizes = new ResizeObserver(() => model.resize(plotHost.clientWidth));
+    const sizes = new ResizeObserver(() => model.resize(plotHost.clientWidth, plotHost.clientHeight));
     sizes.observe(plotHost);
     return () => {
       sizes.disconnect();
@@ -35,11 +37,12 @@ export function Chart({ group }: { group: ChartGroup }) {
   const rows = face?.rows ?? [];
   // A series that is all that the chart's title says needs no legend: its value stands beside the title.
   const lone = !asTable && rows.length === 1 && rows[0]?.name === group.title ? rows[0] : null;
+  const empty = face && rows.length === 0 && <p class="chart-empty">No samples in the last five minutes</p>;
   return (
     <section ref={element} class="chart" data-chart={group.key} aria-label={group.title}>
       <header class="chart-head">
         <h3>{group.title}</h3>
-        {face != null && face.at !== null && !asTable && <time class="chart-at">{formatClock(face.at)}</time>}
+        {!asTable && <CrosshairTime model={model} />}
         {lone && (
           <span class="headline">
             <Value row={lone} />
@@ -56,15 +59,21 @@ export function Chart({ group }: { group: ChartGroup }) {
           {asTable ? <ChartIcon /> : <TableIcon />}
         </button>
       </header>
-      <div
-        ref={host}
-        class="plot"
-        hidden={asTable}
-        role="img"
-        aria-label={`${group.title}, ${group.unit.key}: the last five minutes. Its values stand beside it, and in its table.`}
-      />
-      {face && rows.length === 0 && <p class="chart-empty">No samples in the last five minutes</p>}
-      {asTable ? <Table group={group} rows={rows} /> : !lone && <Legend rows={rows} />}
+      <div class="plot" hidden={asTable}>
+        <div
+          ref={host}
+          class="plot-host"
+          role="img"
+          aria-label={`${group.title}, ${group.unit.key}: the last five minutes. Its values stand beside it, and in its table.`}
+        />
+        {empty}
+      </div>
+      {asTable && empty}
+      {asTable ? (
+        <Table group={group} rows={rows} />
+      ) : (
+        !lone && <Legend rows={rows} layers={group.style === "stacked"} />
+      )}
       {!asTable && face && (face.more > 0 || model.expanded.value) && (
         <button type="button" class="quiet more" onClick={() => model.toggleExpanded()}>
           {model.expanded.value
@@ -76,15 +85,23 @@ export function Chart({ group }: { group: ChartGroup }) {
   );
 }
 
-/** Longer names than this don't fit beside a second column. */
+function CrosshairTime({ model }: { model: ChartModel }) {
+  const at = model.crosshairAt.value;
+  return at === null ? null : <time class="chart-at">{formatClock(at)}</time>;
+}
+
+/** Names up to the first leave room for a third column in a card, names beyond the second need a wide one. */
+const SHORT_NAME = 7;
 const LONG_NAME = 13;
 
-function Legend({ rows }: { rows: readonly ChartRow[] }) {
+function Legend({ rows, layers }: { rows: readonly ChartRow[]; layers: boolean }) {
+  const longest = Math.max(...rows.map((row) => row.name.length));
+  const width = longest > LONG_NAME ? " wide" : longest <= SHORT_NAME ? " narrow" : "";
   return (
-    <ul class={rows.some((row) => row.name.length > LONG_NAME) ? "legend wide" : "legend"}>
+    <ul class={`legend${width}`}>
       {rows.map((row) => (
         <li key={row.key} title={`${row.name}: ${row.help}`}>
-          <Swatch stroke={row.stroke} />
+          <Swatch stroke={row.stroke} layer={layers} />
           <span class="legend-name">{row.name}</span>
           <Value row={row} />
         </li>
@@ -94,17 +111,16 @@ function Legend({ rows }: { rows: readonly ChartRow[] }) {
 }
 
 function Value({ row }: { row: ChartRow }) {
-  const stale = row.reading?.value == null;
+  const reading = row.reading.value;
+  const stale = reading?.value == null;
   return (
     <span
       class={stale ? "value stale" : "value"}
-      title={
-        stale && row.reading ? `no current value; last heard of at ${formatClock(row.reading.at)}` : undefined
-      }
-      data-metric={row.metric}
+      title={stale && reading ? `no current value; last heard of at ${formatClock(reading.at)}` : undefined}
+      data-metric={row.series.metric}
       data-labels={row.labelsKey}
-      data-value={row.reading?.value ?? undefined}
-      data-at={row.reading?.at}
+      data-value={reading?.value ?? undefined}
+      data-at={reading?.at}
     >
       {row.text}
     </span>
@@ -112,7 +128,6 @@ function Value({ row }: { row: ChartRow }) {
 }
 
 function Table({ group, rows }: { group: ChartGroup; rows: readonly ChartRow[] }) {
-  const figure = (value: number | undefined) => <td>{formatValue(value, group.unit)}</td>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard.
     <section class="scroll" tabIndex={0} aria-label={`${group.title}: table`}>
@@ -135,9 +150,7 @@ function Table({ group, rows }: { group: ChartGroup; rows: readonly ChartRow[] }
               <td>
                 <Value row={row} />
               </td>
-              {figure(row.summary?.min)}
-              {figure(row.summary?.avg)}
-              {figure(row.summary?.max)}
+              <Figures row={row} unit={group.unit} />
             </tr>
           ))}
         </tbody>
@@ -146,8 +159,26 @@ function Table({ group, rows }: { group: ChartGroup; rows: readonly ChartRow[] }
   );
 }
 
-/** A piece of the line itself, dashes included. */
-function Swatch({ stroke }: { stroke: Stroke }) {
+function Figures({ row, unit }: { row: ChartRow; unit: DisplayUnit }) {
+  const summary = row.summary.value;
+  return (
+    <>
+      <td>{formatValue(summary?.min, unit)}</td>
+      <td>{formatValue(summary?.avg, unit)}</td>
+      <td>{formatValue(summary?.max, unit)}</td>
+    </>
+  );
+}
+
+/** A piece of the line itself, dashes included, or of the layer. */
+function Swatch({ stroke, layer }: { stroke: Stroke; layer: boolean }) {
+  if (layer) {
+    return (
+      <svg class="swatch" width="10" height="10" aria-hidden="true">
+        <rect width="10" height="10" rx="2" fill={stroke.color} fill-opacity={LAYER_OPACITY} />
+      </svg>
+    );
+  }
   return (
     <svg class="swatch" width="18" height="8" aria-hidden="true">
       <line

@@ -3,29 +3,19 @@
  * the component shows the rows. It reads the store and writes nothing but its own signals and the window it drew,
  * which it leaves on its element.
  */
-import { signal } from "@preact/signals";
-import { formatValue } from "../format/units";
+import { batch, signal } from "@preact/signals";
 import type { Live } from "../live";
 import type { ChartGroup } from "../model/grouping";
 import { type Series, WINDOW_MS, windowFor } from "../model/history";
 import { seriesNames } from "../model/naming";
 import { type Ranked, rankSeries } from "../model/rank";
-import { GAP_INTERVALS } from "../model/track";
 import { dark, palette } from "../preference";
 import type { MetricDescriptor } from "../wire";
 import type { Drawable } from "./pacer";
 import { type Stroke, strokeOf } from "./palette";
 import { Plot } from "./plot";
-import {
-  cutWindow,
-  type Reading,
-  readingAt,
-  type Summary,
-  stack,
-  sum,
-  summarize,
-  type WindowData,
-} from "./window";
+import { type ChartRow, currentReading, makeRow, updateRow, updateSummary } from "./rows";
+import { cutWindow, stack, sum, type WindowData } from "./window";
 
 /** More lines than this can't be told apart at a glance. */
 export const SHOWN_FEW = 8;
@@ -33,26 +23,11 @@ export const SHOWN_MANY = 24;
 /** The choice of lines stands for this long, so that a legend can be read. */
 const RANK_EVERY_MS = 10_000;
 
-export interface ChartRow {
-  key: string;
-  metric: string;
-  labelsKey: string;
-  name: string;
-  help: string;
-  stroke: Stroke;
-  /** As last drawn; the crosshair does not change it. */
-  reading: Reading | null;
-  /** The value to show: at the crosshair, or else the current one. */
-  text: string;
-  summary: Summary | null;
-}
-
+/** What is shown, apart from the values; it changes when series come, go or change places. */
 export interface ChartFace {
-  rows: ChartRow[];
+  rows: readonly ChartRow[];
   /** Series that are not among the rows. */
   more: number;
-  /** The crosshair's time in ms. */
-  at: number | null;
 }
 
 export class ChartModel implements Drawable {
@@ -61,6 +36,9 @@ export class ChartModel implements Drawable {
   readonly face = signal<ChartFace | null>(null);
   readonly asTable = signal(false);
   readonly expanded = signal(false);
+  /** The crosshair's time in ms. */
+  readonly crosshairAt = signal<number | null>(null);
+
   private readonly live: Live;
   private readonly descriptors: Map<string, MetricDescriptor>;
   private readonly places = new Map<Series, number>();
@@ -70,11 +48,13 @@ export class ChartModel implements Drawable {
   private plotKey = "";
   /** Reused from draw to draw. */
   private readonly cut: WindowData = { times: [], values: [] };
-  private ranked: Ranked<Series> = { shown: [], rest: [] };
-  private rankKey = "";
-  private rankedAt = 0;
+  private active: readonly Series[] = [];
   private names = new Map<Series, string>();
-  private crosshairAt: number | null = null;
+  private ranked: Ranked<Series> = { shown: [], rest: [] };
+  private rankedFor = 0;
+  private rankedAt = 0;
+  private look = "";
+  private strokes: Stroke[] = [];
 
   constructor(live: Live, group: ChartGroup) {
     this.live = live;
@@ -94,8 +74,8 @@ export class ChartModel implements Drawable {
     this.host = null;
   }
 
-  resize(width: number): void {
-    this.plot?.resize(width);
+  resize(width: number, height: number): void {
+    this.plot?.resize(width, height);
   }
 
   toggleTable(): void {
@@ -113,7 +93,7 @@ export class ChartModel implements Drawable {
     const from = now - windowFor(now - (this.live.history.firstAt ?? now));
     if (this.asTable.value) this.dropPlot();
     else this.drawPlot(from, now);
-    this.showRows(now);
+    this.updateRows(now);
     if (this.element) {
       this.element.dataset.from = String(from);
       this.element.dataset.to = String(now);
@@ -129,33 +109,56 @@ export class ChartModel implements Drawable {
       : this.expanded.value
         ? SHOWN_MANY
         : SHOWN_FEW;
-    const key = `${shownMax} ${active.map((series) => `${series.collector} ${series.metric}${series.labelsKey}`).join()}`;
-    if (key === this.rankKey && now - this.rankedAt < RANK_EVERY_MS) return;
-    if (key !== this.rankKey) {
-      const names = seriesNames(active, this.group.title);
-      this.names = new Map(active.map((series, index) => [series, names[index] as string]));
+    const same = shownMax === this.rankedFor && sameItems(active, this.active);
+    if (!same || now - this.rankedAt >= RANK_EVERY_MS) {
+      if (!same) {
+        const names = seriesNames(
+          active.map(({ metric, labels }) => ({ metric, labels })),
+          this.group.title,
+        );
+        this.names = new Map(active.map((series, index) => [series, names[index] as string]));
+        this.look = "";
+      }
+      this.active = active;
+      this.rankedFor = shownMax;
+      this.rankedAt = now;
+      const weight = (series: Series) => currentReading(series, now)?.value ?? Number.NaN;
+      this.ranked = rankSeries(active, weight, shownMax, this.places);
     }
-    this.rankKey = key;
-    this.rankedAt = now;
-    const weight = (series: Series) => readingAt(series, now, ageMax(series))?.value ?? Number.NaN;
-    this.ranked = rankSeries(active, weight, shownMax, this.places);
+    this.dress();
+  }
+
+  /** Gives the chosen series their strokes and rows, if they or the colours are not those of the last draw. */
+  private dress(): void {
+    const { shown, rest } = this.ranked;
+    const chosen = shown.map(({ item, place }) => `${this.active.indexOf(item)}:${place}`).join();
+    const look = `${palette.value} ${dark.value} ${rest.length} ${chosen}`;
+    if (look === this.look && this.face.peek()) return;
+    this.look = look;
+    this.strokes = shown.map(({ place }) => strokeOf(place, palette.value, dark.value));
+    const rows = shown.map(({ item }, index) =>
+      makeRow(item, this.names.get(item), this.descriptors.get(item.metric), this.strokes[index] as Stroke),
+    );
+    this.face.value = { rows, more: rest.length };
   }
 
   private drawPlot(from: number, now: number): void {
     if (!this.host) return;
     const { shown, rest } = this.ranked;
     const drawn = shown.map((each) => each.item);
-    const strokes = shown.map((each) => strokeOf(each.place, palette.value, dark.value));
     const stacked = this.group.style === "stacked";
     // A stack without its small layers would show too small a whole.
     const remainder = stacked && rest.length > 0;
-    if (remainder) strokes.push({ color: dark.value ? "#7d898c" : "#8a9396", dash: [] });
+    const strokes = remainder
+      ? [...this.strokes, { color: dark.value ? "#7d898c" : "#8a9396", dash: [] }]
+      : this.strokes;
     const key = `${palette.value} ${dark.value} ${strokes.map((stroke) => stroke.color + stroke.dash).join()}`;
     if (!this.plot || key !== this.plotKey) {
       this.dropPlot();
       this.plotKey = key;
       this.plot = new Plot(this.host, {
         width: this.host.clientWidth,
+        height: this.host.clientHeight,
         style: this.group.style,
         unit: this.group.unit,
         strokes,
@@ -169,30 +172,20 @@ export class ChartModel implements Drawable {
     this.plot.draw(cut, from, now);
   }
 
-  private showRows(now: number): void {
-    const rows = this.ranked.shown.map(({ item, place }): ChartRow => {
-      const reading = readingAt(item, now, ageMax(item));
-      const shown = this.crosshairAt === null ? reading : readingAt(item, this.crosshairAt, ageMax(item));
-      const descriptor = this.descriptors.get(item.metric);
-      return {
-        key: `${item.collector} ${item.metric}${item.labelsKey}`,
-        metric: item.metric,
-        labelsKey: item.labelsKey,
-        name: this.names.get(item) ?? item.metric,
-        help: descriptor?.help ?? "",
-        stroke: strokeOf(place, palette.value, dark.value),
-        reading,
-        text: formatValue(shown?.value, this.group.unit),
-        summary: this.asTable.value ? summarize(item, now - WINDOW_MS) : null,
-      };
+  private updateRows(now: number): void {
+    const { rows } = this.face.peek() ?? { rows: [] };
+    batch(() => {
+      for (const row of rows) {
+        updateRow(row, now, this.crosshairAt.peek(), this.group.unit);
+        if (this.asTable.peek()) updateSummary(row, now - WINDOW_MS);
+      }
     });
-    this.face.value = { rows, more: this.ranked.rest.length, at: this.crosshairAt };
   }
 
   private moveCrosshair(at: number | null): void {
-    if (at === this.crosshairAt) return;
-    this.crosshairAt = at;
-    this.showRows(this.live.now());
+    if (at === this.crosshairAt.peek()) return;
+    this.crosshairAt.value = at;
+    this.updateRows(this.live.now());
   }
 
   private dropPlot(): void {
@@ -201,6 +194,6 @@ export class ChartModel implements Drawable {
   }
 }
 
-function ageMax(series: Series): number {
-  return GAP_INTERVALS * series.track.intervalMs;
+function sameItems<T>(some: readonly T[], others: readonly T[]): boolean {
+  return some.length === others.length && some.every((item, index) => item === others[index]);
 }

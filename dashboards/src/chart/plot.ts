@@ -11,6 +11,7 @@ import { isolatedRows, type WindowData } from "./window";
 
 export interface PlotOptions {
   width: number;
+  height: number;
   style: ChartGroup["style"];
   unit: DisplayUnit;
   strokes: readonly Stroke[];
@@ -20,13 +21,12 @@ export interface PlotOptions {
   onCrosshair: (at: number | null) => void;
 }
 
-const HEIGHT = 132;
 /**
- * More lines than this are drawn as hairlines: easier to tell apart, and cheaper where there is no GPU (22 charts of
- * four series: 26 ms of the main thread a tick, against 35).
+ * A hairline where a pixel is a pixel. Where there is no GPU the main thread rasterizes, and outlining wider lines with
+ * their round joins is what costs most: with 1.5 px, 25 charts of five minutes took 71 ms of it a tick, and with 1 px 46.
  */
-const FEW_LINES = 3;
-const LAYER_OPACITY = 0.7;
+const LINE_PX = 1;
+export const LAYER_OPACITY = 0.7;
 const LABEL_HALF_PX = 22;
 const CROSSHAIR = "barograph";
 const FONT = "11px system-ui, sans-serif";
@@ -46,8 +46,10 @@ export class Plot {
     });
   }
 
-  resize(width: number): void {
-    if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  /** A plot that is not shown has no size, and keeps the one it had. */
+  resize(width: number, height: number): void {
+    if (width <= 0 || height <= 0 || (width === this.plot.width && height === this.plot.height)) return;
+    this.plot.setSize({ width, height });
   }
 
   destroy(): void {
@@ -61,7 +63,7 @@ function plotOptions(options: PlotOptions): uPlot.Options {
   const grid = { stroke: css.getPropertyValue("--grid").trim(), width: 1 };
   return {
     width: options.width,
-    height: HEIGHT,
+    height: options.height,
     ms: 1,
     padding: [8, 4, 0, 0],
     legend: { show: false },
@@ -86,7 +88,11 @@ function plotOptions(options: PlotOptions): uPlot.Options {
         stroke: ink,
         font: FONT,
         grid: { show: false },
-        ticks: { ...grid, size: 4 },
+        ticks: {
+          ...grid,
+          size: 4,
+          filter: (plot, splits) => splits.map((at) => (hasRoom(plot, at) ? at : null)),
+        },
         size: 24,
         gap: 3,
         splits: (plot, _, min, max) => timeSplits(min, max, plot.width),
@@ -115,7 +121,7 @@ function seriesOptions(options: PlotOptions, stroke: Stroke, index: number): uPl
   return {
     stroke: stroke.color,
     // Layers have no outline: that of an empty layer would cover the edge of the one below it.
-    width: stacked ? 0 : options.strokes.length > FEW_LINES ? 1 : 1.5,
+    width: stacked ? 0 : LINE_PX,
     dash: stacked ? [] : [...stroke.dash],
     ...(filled ? { fill: faded(stroke.color, stacked ? LAYER_OPACITY : 0.14) } : {}),
     spanGaps: false,

@@ -60,6 +60,11 @@ impl System {
             )));
         }
         let cgroup = Cgroup::open(&proc.join("self"), config.limits);
+        if cgroup.is_none() && config.limits == Limits::Cgroup {
+            let message =
+                "no cgroup of version 2 with limits was found; use \"auto\" or \"machine\"";
+            return Err(Error::config("limits", message));
+        }
         Ok(Self {
             metrics: Metrics::new(setup),
             fast: Fast::new(config, root, cgroup),
