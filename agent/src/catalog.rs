@@ -11,8 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Tier;
 
+mod error;
+
+pub use error::CatalogError;
+
 /// Series that one collector may have, unless configured otherwise.
 pub const SERIES_MAX: usize = 2_000;
+/// Series that a collector may declare while the agent runs, as a multiple of those that may live at a time:
+/// labels that churn faster hold ids, and each costs a few bytes for good.
+pub const SERIES_EVER_FACTOR: usize = 500;
 /// Metrics that one collector may define.
 pub const METRICS_MAX: usize = 500;
 /// Bytes of a name or a label value.
@@ -146,71 +153,12 @@ pub struct Collector {
     pub series_max: usize,
     /// Series that are not retired.
     pub series_live: usize,
-    /// Definitions that were refused by the cap.
+    /// Series that it ever declared.
+    pub series_ever: usize,
+    /// Definitions that were refused by a cap.
     pub series_dropped: u64,
     /// Grows with each change to its metrics or series.
     pub revision: u64,
-}
-
-/// Why a definition was refused. The message goes to the log with the plugin's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CatalogError {
-    /// A name or label name breaks the naming rule.
-    #[error(
-        "{what} `{name}` is not of the form [a-z][a-z0-9_]*, at most 256 bytes long; rename it"
-    )]
-    BadName {
-        /// `metric` or `label`.
-        what: &'static str,
-        /// The name as given, shortened.
-        name: String,
-    },
-    /// A label name stands twice, perhaps because `instance` was added to a configured instance's series.
-    #[error(
-        "metric `{name}` has the label `{label}` twice; a plugin with instances must not have `instance`"
-    )]
-    DoubleLabel {
-        /// The metric.
-        name: String,
-        /// The label.
-        label: String,
-    },
-    /// The same name was defined with another kind, unit or other labels.
-    #[error(
-        "metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels"
-    )]
-    Conflict {
-        /// The metric.
-        name: String,
-        /// Who has it.
-        plugin: String,
-    },
-    /// The number of label values is not that of the label names, or a value is too long.
-    #[error("a series of metric `{name}` needs {expected} label values of at most 256 bytes")]
-    BadLabels {
-        /// The metric.
-        name: String,
-        /// How many label names it has.
-        expected: usize,
-    },
-    /// An id that was never given to this collector.
-    #[error("unknown {what} id {id}")]
-    UnknownId {
-        /// `metric` or `series`.
-        what: &'static str,
-        /// The id.
-        id: u32,
-    },
-    /// The cap on series or metrics is reached; counted in `series_dropped`.
-    #[error("collector `{collector}` reached its cap of {max} {what}; the rest is dropped")]
-    Full {
-        /// The collector.
-        collector: String,
-        /// `series` or `metrics`.
-        what: &'static str,
-        /// The cap.
-        max: usize,
-    },
 }
 
 /// Everything that was defined so far.
@@ -321,6 +269,7 @@ impl Catalog {
             topic: topic.to_owned(),
             series_max,
             series_live: 0,
+            series_ever: 0,
             series_dropped: 0,
             revision: 0,
         });
@@ -434,7 +383,17 @@ impl Catalog {
                 max,
             });
         }
+        let ever_max = owner.series_max.saturating_mul(SERIES_EVER_FACTOR);
+        if capped && found.is_none() && owner.series_ever >= ever_max {
+            owner.series_dropped += 1;
+            return Err(CatalogError::Full {
+                collector: owner.name.clone(),
+                what: "series ever declared (do its labels hold ids?)",
+                max: ever_max,
+            });
+        }
         owner.series_live += 1;
+        owner.series_ever += usize::from(found.is_none());
         owner.revision += 1;
         if let Some(id) = found {
             tables.series[id.0 as usize].retired = false;

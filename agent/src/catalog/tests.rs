@@ -104,3 +104,20 @@ fn a_retired_series_keeps_its_id_and_churn_is_forgotten() {
     assert_eq!(tables.series_ids.len(), 101);
     assert_eq!(tables.collector(id).series_live, 1);
 }
+
+#[test]
+fn labels_that_churn_for_ever_reach_a_bound() {
+    let catalog = Catalog::default();
+    let id = catalog.register("c", "p", "t", 2);
+    let m = catalog.define_metric(id, metric("m", &["a"])).unwrap();
+    let define = |n: usize| catalog.define_series(id, m, vec![format!("job-{n}")]);
+    for n in 0..2 * SERIES_EVER_FACTOR {
+        catalog.retire(define(n).unwrap());
+    }
+    assert!(matches!(define(1_000_000), Err(CatalogError::Full { .. })));
+    let last = 2 * SERIES_EVER_FACTOR - 1;
+    assert!(
+        define(last).is_ok(),
+        "one that is remembered still comes back"
+    );
+}
