@@ -170,6 +170,23 @@ impl Agent {
         }
     }
 
+    /// Waits for a tick of the system that came after this call.
+    pub(crate) async fn sampled_after_now(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now_ms = i64::try_from(now.expect("after 1970").as_millis()).expect("a time");
+        let wait = async {
+            loop {
+                let answer = self.json("/api/dashboard/metrics?topic=system").await;
+                let at = &answer["topics"]["system"]["collectors"]["system"]["at"];
+                if at.as_i64().is_some_and(|at| at > now_ms) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a tick in time");
+    }
+
     /// The state of a component on `/healthz`.
     pub(crate) async fn component(&self, name: &str) -> Option<Value> {
         let health = self.json("/healthz").await;

@@ -61,8 +61,7 @@ async fn values_agree_with_node_exporter() {
         .component_that("system", |component| component["up"] == true)
         .await;
     let exporter = Exporter::start().await;
-    // Both are read until one pair of readings was close enough in time: counters only grow, so ours must
-    // lie between theirs before and after.
+    // Counters only grow, so what ours say of a moment between two readings of theirs lies between these.
     let pairs = [
         ("system_memory_total_bytes", "node_memory_MemTotal_bytes"),
         (
@@ -73,7 +72,7 @@ async fn values_agree_with_node_exporter() {
         ("system_forks_total", "node_forks_total"),
     ];
     let before = exporter.read().await;
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    agent.sampled_after_now().await;
     let ours = samples(&agent.get("/metrics").await.body);
     let after = exporter.read().await;
     for (name, theirs) in pairs {
