@@ -371,16 +371,18 @@ fn a_batch_comes_every_tick_whatever_the_sources_do() {
             );
             assert!(frames.iter().any(|(_, _, up)| *up) && frames.iter().any(|(_, _, up)| !up));
         }
-        slower_tiers_keep_their_grid(&trace, seed);
+        slower_tiers_have_aggregates(&trace, seed);
     }
 }
 
-fn slower_tiers_keep_their_grid(trace: &Trace, seed: u64) {
-    for (tier, interval_ms) in [("medium", 5_000), ("slow", 30_000)] {
-        let of_tier = trace
+/// Each has frames, with aggregates that hold together. A client that takes two frames in one moment may be told
+/// that an older one was skipped.
+fn slower_tiers_have_aggregates(trace: &Trace, seed: u64) {
+    for tier in ["medium", "slow"] {
+        let ticks: Vec<_> = trace
             .iter()
-            .filter(|(_, event)| event["data"]["tier"] == tier);
-        let ticks: Vec<_> = of_tier
+            .filter(|(_, event)| event["event"] == "simulated-metrics")
+            .filter(|(_, event)| event["data"]["tier"] == tier)
             .filter(|(_, event)| event["data"]["snapshot"].is_null())
             .collect();
         assert!(!ticks.is_empty(), "seed {seed}: no {tier} frame");
@@ -391,7 +393,7 @@ fn slower_tiers_keep_their_grid(trace: &Trace, seed: u64) {
                 .flat_map(|list| list.as_array().expect("samples"))
             {
                 let (min, max) = (sample["min"].as_f64(), sample["max"].as_f64());
-                assert!(min <= max, "seed {seed}, {interval_ms} ms: {sample}");
+                assert!(min <= max, "seed {seed}, {tier}: {sample}");
             }
         }
     }
