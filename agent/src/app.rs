@@ -189,11 +189,6 @@ impl<R: Runner> App<R> {
         &self.hub
     }
 
-    /// Every component's state.
-    pub const fn board(&self) -> &Board {
-        &self.collectors.parts.board
-    }
-
     /// The collectors' numbers.
     pub const fn stats(&self) -> &Registry {
         &self.collectors.stats

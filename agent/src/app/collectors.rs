@@ -120,6 +120,7 @@ impl<R: Runner> Collectors<R> {
             self.retire(id);
             if !wanted.iter().any(|wanted| wanted.name == instance.name) {
                 self.parts.board.remove(&instance.name);
+                self.stats.remove(&instance.name);
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::link::{LENGTH_BYTES, LinkError};
 
 /// Label names or values of one metric or series.
-const LABELS_MAX: usize = 16;
+pub(super) const LABELS_MAX: usize = 16;
 
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,

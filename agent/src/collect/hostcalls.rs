@@ -10,14 +10,13 @@ use std::sync::atomic::Ordering;
 
 use barograph_sdk::abi;
 
+use super::codec::LABELS_MAX;
 use super::host::{self, Context};
 use super::link::{self, MetricDefinition, ToAgent};
 use crate::catalog::{ChartHint, METRICS_MAX, NAME_BYTES_MAX};
 
 /// Bytes of a help text, a log line or an error.
 const TEXT_BYTES_MAX: usize = 4 << 10;
-/// Label names of one metric.
-const LABELS_MAX: usize = 16;
 /// Samples that one tick may push for each series that it may have.
 const SAMPLES_PER_SERIES_MAX: usize = 2;
 

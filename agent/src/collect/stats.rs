@@ -78,6 +78,12 @@ impl Registry {
         stats
     }
 
+    /// Forgets a collector that was taken out of the configuration.
+    pub fn remove(&self, name: &str) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|stats| stats.name != name);
+    }
+
     /// Everybody's numbers.
     pub fn all(&self) -> Vec<Arc<CollectorStats>> {
         self.0

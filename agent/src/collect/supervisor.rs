@@ -73,7 +73,8 @@ pub struct Supervisor<R: Runner> {
     number: u64,
     /// `TOPIC_up` and `TOPIC_collect_seconds`, defined after the plugin's own so that they are listed last.
     own: Option<Result<[SeriesId; 2], CatalogError>>,
-    known: Vec<SeriesId>,
+    /// Series of this start and of earlier ones that were not retired yet.
+    known: HashSet<SeriesId>,
     error: Option<String>,
 }
 
@@ -141,8 +142,11 @@ impl<R: Runner> Supervisor<R> {
         }
         match self.state {
             State::Running(mut runner) | State::Waiting(mut runner, _) => runner.stop().await,
-            // Dropping it closes the child's link, on which the child ends.
-            State::Starting(handle) => handle.abort(),
+            State::Starting(handle) => {
+                handle.abort();
+                // What it had started ends with its last owner, which is gone once this returns.
+                let _ = handle.await;
+            }
             State::Between => {}
         }
     }
@@ -232,7 +236,7 @@ impl<R: Runner> Supervisor<R> {
         );
         self.error = Some(format!("{failure}{note}"));
         if let State::Running(runner) = &self.state {
-            self.known = runner.series();
+            self.known.extend(runner.series());
         }
         if let State::Running(runner) = std::mem::replace(&mut self.state, State::Between) {
             self.state = if pause.is_zero() {
@@ -286,14 +290,12 @@ impl<R: Runner> Supervisor<R> {
         };
         if std::mem::take(&mut self.fresh) {
             // What the plugin had before its restart and has not declared again will not come again.
-            let series = runner.series();
-            let declared: HashSet<_> = series.iter().collect();
-            let own = self.own.iter().flatten().flatten().collect::<Vec<_>>();
-            let gone = self
-                .known
-                .iter()
-                .filter(|id| !declared.contains(id) && !own.contains(id));
-            gone.for_each(|id| self.parts.catalog.retire(*id));
+            let own = self.own.iter().flatten().flatten().copied();
+            let declared = runner.series().into_iter().chain(own).collect();
+            let before = std::mem::replace(&mut self.known, declared);
+            for gone in before.difference(&self.known) {
+                self.parts.catalog.retire(*gone);
+            }
         }
     }
 
@@ -420,3 +422,6 @@ fn own_series(
         )?,
     ])
 }
+
+#[cfg(test)]
+mod tests;
