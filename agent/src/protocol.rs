@@ -4,12 +4,17 @@
 //! test (`cargo xtask wire` writes it). Times are Unix milliseconds, intervals milliseconds. Within
 //! metric data, `null` is a value that is not there: a gap, never a zero.
 
+mod alerts;
+mod history;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{ChartHint, Kind, Unit};
 use crate::clock::Tier;
+pub use alerts::{AlertInfo, AlertState, AlertsAnswer, Comparison, RuleInfo, Severity};
+pub use history::{Aggregation, HistoryAnswer, HistorySeries, Resolution};
 
 /// Label names with values, in the metric's order.
 pub type Labels = indexmap::IndexMap<String, String>;

@@ -54,6 +54,16 @@ fn render() -> String {
         protocol::CurrentTopic,
         protocol::CurrentAnswer,
         protocol::HealthAnswer,
+        protocol::Aggregation,
+        protocol::Resolution,
+        protocol::HistorySeries,
+        protocol::HistoryAnswer,
+        protocol::AlertState,
+        protocol::Severity,
+        protocol::Comparison,
+        protocol::AlertInfo,
+        protocol::RuleInfo,
+        protocol::AlertsAnswer,
         protocol::ServerEvent<()>,
     ];
     declare("type Catalog = CatalogAnswer;".to_owned());

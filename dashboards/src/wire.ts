@@ -310,6 +310,123 @@ export type HealthAnswer = {
   components: Array<Component>,
 };
 
+export type Aggregation = "envelope" | "avg" | "min" | "max" | "last" | "rate" | "increase" | "p50" | "p90" | "p95" | "p99";
+
+export type Resolution = "raw" | "minute" | "hour";
+
+export type HistorySeries = {
+  /** Name of the metric. */
+  metric: string,
+  /** Gauge or counter. */
+  kind: Kind,
+  /** Unit of a gauge's value and of a counter's total. */
+  unit: Unit,
+  /** Its collector. */
+  collector: string,
+  /** Its labels. */
+  labels: Record<string, string>,
+  /** With `agg` envelope: least of each point. */
+  min?: Array<number | null>,
+  /** With `agg` envelope: mean of each point. */
+  avg?: Array<number | null>,
+  /** With `agg` envelope: greatest of each point. */
+  max?: Array<number | null>,
+  /** With every other `agg`: its value for each point. */
+  values?: Array<number | null>,
+};
+
+export type HistoryAnswer = {
+  /** Start of the first point, a whole multiple of `step`. */
+  from: number,
+  /** End of the last point. */
+  to: number,
+  /** Width of a point. Point `i` covers `from + i * step` up to, without, `from + (i + 1) * step`. */
+  step: number,
+  /** What the points were made from. */
+  resolution: Resolution,
+  /** What the points say. */
+  agg: Aggregation,
+  /** Every series that matched and has a sample in the range, or was asked for by name. */
+  series: Array<HistorySeries>,
+  /** True when everything that was asked for is there. */
+  complete: boolean,
+  /** Why it is not: a limit, or hours that were damaged. */
+  stopped?: string,
+};
+
+export type AlertState = "pending" | "firing" | "resolved";
+
+export type Severity = "warning" | "critical";
+
+export type Comparison = "above" | "below";
+
+export type AlertInfo = {
+  /** The same for a rule and a series over restarts. */
+  id: string,
+  /** Name of the rule. */
+  rule: string,
+  /** Where it stands. */
+  state: AlertState,
+  /** How bad it is; of a resolved one, how bad it was at its worst. */
+  severity: Severity,
+  /** Name of the metric. */
+  metric: string,
+  /** Collector of the series. */
+  collector: string,
+  /** Labels of the series. */
+  labels: Record<string, string>,
+  /** What the rule's function last gave, in the metric's unit; `null` when there is no value. */
+  value: number | null,
+  /** The threshold of `severity`, in the metric's unit. */
+  threshold: number,
+  /** Which side of it is bad. */
+  comparison: Comparison,
+  /** When the threshold was crossed. */
+  since: number,
+  /** When it began to fire. */
+  firedAt: number | null,
+  /** When it was over. */
+  resolvedAt: number | null,
+  /** For people. */
+  message: string,
+};
+
+export type RuleInfo = {
+  /** Unique among rules. */
+  name: string,
+  /** Name of the metric. */
+  metric: string,
+  /** Labels that a series must have. */
+  labels: Record<string, string>,
+  /** `last`, `avg`, `min`, `max`, `rate` or `p95`. */
+  function: string,
+  /** What the function looks at; 0 for `last`. */
+  windowMs: number,
+  /** Which side of a threshold is bad. */
+  comparison: Comparison,
+  /** Threshold of a warning. */
+  warning: number | null,
+  /** Threshold of a critical alert. */
+  critical: number | null,
+  /** Where a firing alert is over; the lesser threshold unless configured. */
+  clear: number,
+  /** For how long the threshold has to be crossed. */
+  forMs: number,
+  /** For people: why it does not watch anything yet. `null` when it does. */
+  waitingFor: string | null,
+  /** It comes with the agent and is not in the configuration. */
+  builtin: boolean,
+};
+
+export type AlertsAnswer = {
+  /** When it was asked. */
+  at: number,
+  /** Firing first, then pending, then those resolved within the last hour; newest first. */
+  alerts: Array<AlertInfo>,
+  /** Every rule. */
+  rules: Array<RuleInfo>,
+};
+
 export type ServerEvent<T> = {
   /** `initialData`, `system-metrics`, `basic-metrics`, `skipped`, … */
   event: string,
