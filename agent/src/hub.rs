@@ -15,12 +15,12 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock, Tier, Tiers};
 use crate::current::Current;
 use crate::health::Board;
+use crate::matching;
 use crate::protocol::{ErrorBody, Match, Shape};
 
 mod encode;
 pub mod frame;
 mod lane;
-mod matching;
 mod table;
 mod task;
 mod tiers;

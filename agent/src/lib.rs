@@ -20,8 +20,11 @@ pub mod health;
 pub mod http;
 pub mod hub;
 pub mod introspect;
+pub mod kv;
 pub mod log;
 mod machine;
+mod matching;
 pub mod protocol;
+pub mod store;
 #[cfg(test)]
 mod wire;

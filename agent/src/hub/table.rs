@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::frame::TableText;
-use super::matching;
 use crate::catalog::{CollectorId, Kind, MetricId, SeriesId, Tables};
 use crate::clock::Tier;
+use crate::matching;
 use crate::protocol::{Labels, Match, Shape};
 
 /// See the module.

@@ -1,4 +1,4 @@
-//! Which series a subscription wants: metric names with `*`, and exact labels.
+//! Which series a subscription or a query wants: metric names with `*`, and exact labels.
 //!
 //! It is asked when a table of series is built, never for a sample. Pure.
 
@@ -10,7 +10,7 @@ const METRICS_MAX: usize = 64;
 const LABELS_MAX: usize = 16;
 
 /// Refuses a match that is larger than a client may ask for.
-pub(super) fn check(matching: &Match) -> Result<(), ErrorBody> {
+pub(crate) fn check(matching: &Match) -> Result<(), ErrorBody> {
     let refuse = |field: &str, what: &str, max: usize| {
         Err(ErrorBody {
             code: "bad_request".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn check(matching: &Match) -> Result<(), ErrorBody> {
 }
 
 /// Whether it wants the series of `metric` with these labels.
-pub(super) fn wants(matching: &Match, metric: &str, labels: &[(&str, &str)]) -> bool {
+pub(crate) fn wants(matching: &Match, metric: &str, labels: &[(&str, &str)]) -> bool {
     let named = matching.metrics.is_empty() || matching.metrics.iter().any(|p| glob(p, metric));
     named
         && matching
