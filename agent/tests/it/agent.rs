@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub(crate) struct Agent {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     child: Child,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// An answer over HTTP.
@@ -39,27 +40,38 @@ impl Agent {
 
     /// Starts one with this configuration besides address and data folder.
     pub(crate) async fn with(config: &str) -> Self {
-        Self::started(config, false).await
+        Self::inside(new_folder(), config).await
+    }
+
+    /// Starts one in a folder that another one may have used before.
+    pub(crate) async fn inside(folder: Arc<TempDir>, config: &str) -> Self {
+        Self::started(folder, config, false, &[]).await
+    }
+
+    /// Starts one through a program that becomes the agent, such as `unshare`.
+    pub(crate) async fn through(folder: Arc<TempDir>, config: &str, program: &[&str]) -> Self {
+        Self::started(folder, config, false, program).await
     }
 
     /// Starts one whose log goes into a pipe that nobody reads.
     pub(crate) async fn unread(config: &str) -> Self {
-        Self::started(config, true).await
+        Self::started(new_folder(), config, true, &[]).await
     }
 
-    async fn started(config: &str, unread: bool) -> Self {
+    async fn started(folder: Arc<TempDir>, config: &str, unread: bool, through: &[&str]) -> Self {
         let system = library("barograph_plugin_system");
         assert!(
             system.is_file(),
             "{} is not there: `cargo xtask test` builds the libraries first",
             system.display()
         );
-        let folder = tempfile::tempdir().expect("a temp folder");
         let file = folder.path().join("config.toml");
         std::fs::write(&file, config).expect("a config file");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_barograph"))
-            .args(["run", "--config"])
+        let mut command = through.to_vec();
+        command.extend([env!("CARGO_BIN_EXE_barograph"), "run", "--config"]);
+        let mut child = Command::new(command[0])
+            .args(&command[1..])
             .arg(&file)
             .env("BAROGRAPH_LISTEN", "127.0.0.1:0")
             .env("BAROGRAPH_DATA_DIR", folder.path().join("data"))
@@ -92,6 +104,23 @@ impl Agent {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("the agent runs")
+    }
+
+    /// The folder that holds its configuration, its log and its `data`.
+    pub(crate) fn folder(&self) -> Arc<TempDir> {
+        Arc::clone(&self.folder)
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Kills it with -9 and gives back its folder.
+    pub(crate) async fn killed(mut self) -> Arc<TempDir> {
+        self.signal("KILL");
+        self.end().await;
+        self.folder()
     }
 
     /// What it logged so far.
@@ -158,6 +187,14 @@ impl Agent {
         read.expect("an answer in time").expect("a readable answer");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let is_chunked = head
+            .to_ascii_lowercase()
+            .contains("transfer-encoding: chunked");
+        let body = if is_chunked {
+            unchunked(body)
+        } else {
+            body.to_owned()
+        };
         let status = head
             .split(' ')
             .nth(1)
@@ -166,7 +203,7 @@ impl Agent {
         Answer {
             status,
             head: head.to_owned(),
-            body: body.to_owned(),
+            body,
         }
     }
 
@@ -217,6 +254,27 @@ impl Drop for Agent {
         if std::thread::panicking() {
             eprintln!("the agent's log:\n{}", self.log());
         }
+    }
+}
+
+/// A folder of its own for an agent.
+pub(crate) fn new_folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().expect("a temp folder"))
+}
+
+/// The body of an answer that came in chunks; the last one must be there.
+fn unchunked(mut text: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = text.split_once("\r\n").expect("the size of a chunk");
+        let size = usize::from_str_radix(size, 16).expect("a size in hexadecimal");
+        if size == 0 {
+            return body;
+        }
+        body.push_str(&rest[..size]);
+        text = rest[size..]
+            .strip_prefix("\r\n")
+            .expect("the end of a chunk");
     }
 }
 
