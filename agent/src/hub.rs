@@ -2,12 +2,13 @@
 //!
 //! [`Hub`] is the handle that connections hold; one task ([`task`]) owns all subscriptions. It applies each
 //! batch to [`Current`], and where somebody subscribed, encodes one frame for each feed ([`tiers`]) and puts
-//! it into the subscribers' [`Lane`]s. It never waits for a client, and knows nothing of transports.
+//! it into the subscribers' [`Lane`]s. Events for the admins come through [`Hub::announce`]. It never waits for a client, and knows nothing of transports.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::bus;
@@ -16,7 +17,7 @@ use crate::clock::{Clock, Tier, Tiers};
 use crate::current::Current;
 use crate::health::Board;
 use crate::matching;
-use crate::protocol::{ErrorBody, Match, Shape};
+use crate::protocol::{ErrorBody, Match, ServerEvent, Shape};
 
 mod encode;
 pub mod frame;
@@ -25,6 +26,7 @@ mod table;
 mod task;
 mod tiers;
 
+use frame::Frame;
 use lane::Counters;
 pub use lane::{Close, Lane};
 pub(crate) use task::CHANNELS_MAX;
@@ -33,6 +35,8 @@ pub(crate) use task::CHANNELS_MAX;
 const REQUESTS_MAX: usize = 256;
 /// The channel of every component's state.
 const BASIC: &str = "basic-metrics";
+/// The channel of what happens.
+const ADMIN: &str = "admin";
 
 /// What the hub works with.
 #[derive(Debug)]
@@ -78,6 +82,8 @@ pub enum Target {
     Basic,
     /// `metrics:TOPIC`.
     Metrics(String),
+    /// `admin`: alerts, and what else happens; none is lost.
+    Admin,
 }
 
 /// What a client wants. It takes the place of an earlier one with the same target and tier.
@@ -128,6 +134,9 @@ enum Request {
         id: ConnectionId,
         held: Held,
         reply: oneshot::Sender<Result<(), ErrorBody>>,
+    },
+    Announce {
+        frame: Frame,
     },
     Drain {
         spread: Duration,
@@ -196,6 +205,14 @@ impl Hub {
             .await
     }
 
+    /// Sends an event to everybody who is subscribed to `admin`, in the order of the calls. It is encoded once;
+    /// while the hub is busy this waits, and a client that does not keep up is closed with 4008.
+    pub async fn announce(&self, event: &ServerEvent<impl Serialize>) -> Result<(), Closed> {
+        let frame = lane::json_frame(event);
+        let request = Request::Announce { frame };
+        self.requests.send(request).await.map_err(|_| Closed)
+    }
+
     /// Forgets a client that is gone. It never waits and is never lost.
     pub fn disconnect(&self, id: ConnectionId) {
         self.shared.departed().push(id);
@@ -250,6 +267,7 @@ impl Target {
         match channel.strip_prefix("metrics:") {
             Some(topic) if !topic.is_empty() => Ok(Self::Metrics(topic.to_owned())),
             _ if channel == BASIC => Ok(Self::Basic),
+            _ if channel == ADMIN => Ok(Self::Admin),
             _ => Err(unknown_channel(channel)),
         }
     }
@@ -258,18 +276,18 @@ impl Target {
     pub fn channel(&self) -> String {
         match self {
             Self::Basic => BASIC.to_owned(),
+            Self::Admin => ADMIN.to_owned(),
             Self::Metrics(topic) => format!("metrics:{topic}"),
         }
     }
 }
 
 impl Held {
-    /// `basic-metrics` has no tiers: they all are the same subscription.
+    /// Only metrics have tiers: of another channel they all are the same subscription.
     fn new(target: Target, tier: Tier) -> Self {
-        let tier = if target == Target::Basic {
-            Tier::Fast
-        } else {
-            tier
+        let tier = match target {
+            Target::Metrics(_) => tier,
+            Target::Basic | Target::Admin => Tier::Fast,
         };
         Self { target, tier }
     }
@@ -284,7 +302,7 @@ impl Shared {
 fn unknown_channel(channel: &str) -> ErrorBody {
     let channel: String = channel.chars().take(64).collect();
     let message = format!(
-        "there is no channel `{channel}`; initialData names the topics, and `{BASIC}` is always there"
+        "there is no channel `{channel}`; initialData names the topics, and `{BASIC}` and `{ADMIN}` are always there"
     );
     refusal("unknown_channel", message, Some("channel"))
 }

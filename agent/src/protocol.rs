@@ -28,10 +28,10 @@ pub struct ClientRequest {
     #[serde(default)]
     #[cfg_attr(test, ts(optional))]
     pub id: Option<u32>,
-    /// `subscribe`, `unsubscribe` or `ping`.
+    /// `subscribe`, `unsubscribe`, `subscribe-admin`, `unsubscribe-admin` or `ping`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `metrics:TOPIC` or `basic-metrics`.
+    /// `metrics:TOPIC`, `basic-metrics` or `admin`.
     #[serde(default)]
     #[cfg_attr(test, ts(optional))]
     pub channel: Option<String>,
@@ -122,7 +122,7 @@ pub struct ErrorAnswer {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ServerEvent<T> {
-    /// `initialData`, `system-metrics`, `basic-metrics`, `skipped`, …
+    /// `initialData`, `system-metrics`, `basic-metrics`, `dashboard-alert`, `skipped`, …
     pub event: String,
     /// The channel that it belongs to; empty for `initialData`.
     pub channel: String,

@@ -4,11 +4,15 @@
 
 pub mod chunk;
 pub mod engine;
+pub mod folder;
 pub mod generation;
 pub mod group;
 pub mod head;
 pub mod key;
+pub mod period;
 pub mod query;
+pub mod record;
+pub mod recover;
 pub mod registry;
 pub mod rollup;
 

@@ -3,7 +3,7 @@
  * so that a test never runs against something else by accident.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -14,18 +14,31 @@ export interface Agent {
   page: string;
   /** `HOST:PORT`, for another start on the same port. */
   address: string;
-  /** Ends it as a crash does. */
-  kill(): Promise<void>;
+  /** What it is started in, and keeps its data under. */
+  folder: string;
+  /** Ends it as a crash does; its folder stays for another start when `keep` says so. */
+  kill(keep?: "keep"): Promise<void>;
   /** Ends it in order. */
   stop(): Promise<void>;
 }
 
+export interface AgentOptions {
+  /** Of an earlier agent, to be found at the same place again. */
+  address?: string;
+  /** Of an earlier agent, to go on with its data. */
+  folder?: string;
+  /** Text of `config.toml`. */
+  config?: string;
+}
+
 const READY_MAX_MS = 20_000;
 
-export async function startAgent(address = "127.0.0.1:0"): Promise<Agent> {
+export async function startAgent(options: AgentOptions = {}): Promise<Agent> {
   const binary = process.env.TEST_AGENT;
   if (!binary) throw new Error("TEST_AGENT is not set; it names the agent's binary");
-  const folder = mkdtempSync(join(tmpdir(), "barograph-e2e-"));
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "barograph-e2e-"));
+  if (options.config !== undefined) writeFileSync(join(folder, "config.toml"), options.config);
+  const address = options.address ?? "127.0.0.1:0";
   const child = spawn(binary, ["run"], {
     cwd: folder,
     env: { ...process.env, BAROGRAPH_LISTEN: address, BAROGRAPH_DATA_DIR: join(folder, "data") },
@@ -34,10 +47,10 @@ export async function startAgent(address = "127.0.0.1:0"): Promise<Agent> {
   const log: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const end = async (signal: NodeJS.Signals) => {
+  const end = async (signal: NodeJS.Signals, keep?: "keep") => {
     child.kill(signal);
     await exited;
-    rmSync(folder, { recursive: true, force: true });
+    if (!keep) rmSync(folder, { recursive: true, force: true });
   };
   try {
     const page = await listeningAt(child, log);
@@ -45,7 +58,8 @@ export async function startAgent(address = "127.0.0.1:0"): Promise<Agent> {
       pid: child.pid as number,
       page,
       address: new URL(page).host,
-      kill: () => end("SIGKILL"),
+      folder,
+      kill: (keep) => end("SIGKILL", keep),
       stop: () => end("SIGTERM"),
     };
   } catch (failure) {

@@ -17,6 +17,8 @@ import { drawing, inked } from "./canvas.ts";
 const METRIC = "system_cpu_busy_ratio";
 /** Wide enough on the canvas to be told from the width of a line. */
 const GAP_MS = 8_000;
+/** The agent writes to disk every 10 s; what is older than this outlives a crash. */
+const SAFE_MS = 12_000;
 
 let agent: Agent;
 let browser: Browser;
@@ -35,9 +37,11 @@ afterAll(async () => {
 
 test("an agent that is killed and started again", async () => {
   const chart = await showChart(page, METRIC);
-  const before = (await readings(page, METRIC, 4)).at(-1) as Reading;
+  const [first] = (await readings(page, METRIC, 1)) as [Reading];
+  let before = first;
+  while (before.at < first.at + SAFE_MS + 5_000) before = (await readings(page, METRIC, 1))[0] as Reading;
   const started = await page.locator(".host").textContent();
-  await agent.kill();
+  await agent.kill("keep");
 
   const status = page.locator('[data-connection="reconnecting"]');
   await status.waitFor();
@@ -57,18 +61,21 @@ test("an agent that is killed and started again", async () => {
   );
   await screenshot(page, "disconnected");
 
-  agent = await startAgent(agent.address);
+  const restartedAt = Date.now();
+  agent = await startAgent({ address: agent.address, folder: agent.folder });
   await page.locator('[data-connection="live"]').waitFor();
   const after = await readings(page, METRIC, 4);
   expect(await page.locator(".host").textContent()).not.toBe(started);
 
   const drawn = await drawing(page, chart);
   const from = before.at + 500;
-  const to = (after[0] as Reading).at - 1_500;
+  const to = restartedAt;
   const gap = inked(drawn, from, to);
   expect(gap.columns).toBeGreaterThan(3);
   expect(gap.inked).toBe(0);
-  expect(inked(drawn, before.at - 2_000, before.at).inked).toBeGreaterThan(0);
+  const kept = inked(drawn, first.at, before.at - SAFE_MS);
+  expect(kept.columns).toBeGreaterThan(3);
+  expect(kept.inked).toBeGreaterThan(kept.columns * 0.8);
   expect(inked(drawn, (after[0] as Reading).at, (after.at(-1) as Reading).at).inked).toBeGreaterThan(0);
   await screenshot(page, "reconnected");
 });

@@ -43,3 +43,12 @@ test.each([
 ])("%s is ignored", (text) => {
   expect(decodeFrame(text)).toBeNull();
 });
+
+test("alerts come as one kind, whether they begin or end", () => {
+  const told = (event: string, data: object) =>
+    decodeFrame(JSON.stringify({ event, channel: "admin", at: 5, data }));
+  const data = { id: "a", state: "firing" };
+  expect(told("dashboard-alert", data)).toEqual({ kind: "alert", at: 5, data });
+  expect(told("dashboard-alert-resolved", data)).toEqual({ kind: "alert", at: 5, data });
+  expect(told("dashboard-alert", { id: 3 })).toBeNull();
+});

@@ -2,12 +2,13 @@
  * Reads what the agent sends into one closed union. Text that is no such message becomes null, because the page
  * must outlive an agent that is newer than itself. It holds no state: tables are remembered in `model/history`.
  */
-import type { BasicMetrics, ColumnsData, InitialData, ServerEvent, ServerReply } from "./wire";
+import type { AlertInfo, BasicMetrics, ColumnsData, InitialData, ServerEvent, ServerReply } from "./wire";
 
 export type Frame =
   | { kind: "initial"; at: number; data: InitialData }
   | { kind: "columns"; at: number; channel: string; data: ColumnsData }
   | { kind: "basic"; at: number; data: BasicMetrics }
+  | { kind: "alert"; at: number; data: AlertInfo }
   | { kind: "skipped"; at: number; channel: string }
   | { kind: "reply"; reply: ServerReply };
 
@@ -40,6 +41,11 @@ function decodeEvent(event: ServerEvent<unknown>): Frame | null {
   if (event.event === "basic-metrics") {
     return Array.isArray(data.components)
       ? { kind: "basic", at, data: data as unknown as BasicMetrics }
+      : null;
+  }
+  if (event.event === "dashboard-alert" || event.event === "dashboard-alert-resolved") {
+    return typeof data.id === "string" && typeof data.state === "string"
+      ? { kind: "alert", at, data: data as unknown as AlertInfo }
       : null;
   }
   if (event.event === "skipped") return { kind: "skipped", at, channel };

@@ -61,7 +61,9 @@ beforeEach(async () => {
   vi.stubGlobal("window", new EventTarget());
   vi.stubGlobal("document", new EventTarget());
   vi.stubGlobal("WebSocket", Socket);
-  vi.stubGlobal("fetch", async () => {
+  vi.stubGlobal("fetch", async (address: string) => {
+    if (address.endsWith("/alerts"))
+      return { ok: true, json: async () => ({ at: 0, alerts: [], rules: [] }) };
     fetches += 1;
     const catalog: Catalog = { version: "1", startedAt: 0, tiers: TIERS, topics: TOPICS, metrics };
     return { ok: true, json: async () => catalog };
@@ -81,6 +83,7 @@ test("subscribes to the components and to every topic, in columns at the fastest
   greets("one");
   expect(Socket.last.sent.filter((request) => request.type === "subscribe")).toMatchObject([
     { channel: "basic-metrics" },
+    { channel: "admin" },
     { channel: "metrics:t", tier: "fast", shape: "columns" },
   ]);
 });
@@ -158,7 +161,28 @@ test("a catalog that cannot be read is asked for until it can", async () => {
   greets("two");
   await vi.advanceTimersByTimeAsync(10);
   expect(live.catalogProblem.value).toBe("the agent answered 503 when asked for its catalog");
-  vi.stubGlobal("fetch", async () => ({ ok: true, json: async () => ({ metrics: [], topics: TOPICS }) }));
+  const body = { metrics: [], topics: TOPICS, at: 0, alerts: [], rules: [] };
+  vi.stubGlobal("fetch", async () => ({ ok: true, json: async () => body }));
   await vi.advanceTimersByTimeAsync(31_000);
   expect(live.catalogProblem.value).toBeNull();
+});
+
+test("an alert's events reach the page, and skipped frames leave what is heard unsure", async () => {
+  greets("one");
+  await vi.advanceTimersByTimeAsync(10);
+  const alert = { id: "r", rule: "r", state: "firing", severity: "critical", since: 1, firedAt: 2 };
+  says({ event: "dashboard-alert", channel: "admin", at: Date.now(), data: alert });
+  expect(live.alerts.firing.value.map((each) => each.rule)).toEqual(["r"]);
+  says({
+    event: "dashboard-alert-resolved",
+    channel: "admin",
+    at: Date.now(),
+    data: { ...alert, state: "resolved" },
+  });
+  expect(live.alerts.firing.value).toEqual([]);
+  samples(["a"], 1);
+  const track = live.history.of("a")[0]?.track;
+  expect(track?.coveredFrom).toBe(Date.now());
+  says({ event: "skipped", channel: "metrics:t", at: Date.now(), data: { tier: "fast", skipped: 2 } });
+  expect(track?.coveredFrom).toBe(Number.POSITIVE_INFINITY);
 });

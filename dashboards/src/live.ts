@@ -4,10 +4,12 @@
  * that there is something to draw. Components read it and never write it.
  */
 import { batch, computed, signal } from "@preact/signals";
+import { Alerts } from "./alerts";
 import { backoffDelayMs } from "./backoff";
 import { Connection, type ConnectionState } from "./connection";
 import type { Frame } from "./frame";
 import { History } from "./model/history";
+import { Past } from "./past";
 import type { Catalog, Component, ErrorBody, InitialData } from "./wire";
 
 /** A catalog that was just fetched is not fetched again sooner, whatever unknown names arrive. */
@@ -28,6 +30,8 @@ export class Live {
   /** The last request that the agent refused. */
   readonly refusal = signal<ErrorBody | null>(null);
   readonly history = new History();
+  readonly past: Past;
+  readonly alerts: Alerts;
   /** When each collector last sent a frame, by the agent's clock. */
   readonly collectorAt = new Map<string, number>();
 
@@ -44,6 +48,13 @@ export class Live {
 
   constructor(address: { socketUrl: string }, onSamples: () => void) {
     this.onSamples = onSamples;
+    this.past = new Past({
+      history: this.history,
+      now: () => this.now(),
+      connected: () => ["live", "stale"].includes(this.connection.peek().phase),
+      onChange: onSamples,
+    });
+    this.alerts = new Alerts({ onChange: onSamples });
     this.socket = new Connection({
       url: address.socketUrl,
       onFrame: (frame) => batch(() => this.take(frame)),
@@ -92,8 +103,12 @@ export class Live {
         if (frame.reply.type === "error") this.refusal.value = frame.reply.error;
         else if (frame.reply.at !== undefined) this.setClock(frame.reply.at);
         break;
+      case "alert":
+        this.alerts.take(frame.data, frame.at);
+        break;
       case "skipped":
-        // The missed ticks are missing from the rows, which is what draws the gap.
+        // The ticks are missing from the rows; what the agent kept of them is fetched.
+        this.history.missed();
         break;
     }
   }
@@ -102,6 +117,7 @@ export class Live {
     const restarted = this.initial.value !== null && this.initial.value.agentId !== data.agentId;
     this.clockAheadMs = at - Date.now();
     this.history.begin(data.tiers, restarted);
+    this.past.begin(restarted);
     this.initial.value = data;
     this.refusal.value = null;
     if (restarted) {
@@ -109,6 +125,9 @@ export class Live {
       this.fetchCatalog(0);
     }
     this.socket.request({ type: "subscribe", channel: "basic-metrics" });
+    // Events first, then the list: what changes in between comes as an event.
+    this.socket.request({ type: "subscribe", channel: "admin" });
+    this.alerts.begin();
     for (const { channel } of data.topics) {
       this.socket.request({ type: "subscribe", channel, tier: "fast", shape: "columns" });
     }

@@ -2,6 +2,8 @@
 import "uplot/dist/uPlot.min.css";
 import "./style/page.css";
 import "./style/chart.css";
+import "./style/range.css";
+import "./style/alert.css";
 import { render } from "preact";
 import { Pacer } from "./chart/pacer";
 import { Live, socketUrl } from "./live";

@@ -31,9 +31,9 @@ export type Match = {
 export type ClientRequest = {
   /** Comes back in the answer; chosen by the client. */
   id?: number,
-  /** `subscribe`, `unsubscribe` or `ping`. */
+  /** `subscribe`, `unsubscribe`, `subscribe-admin`, `unsubscribe-admin` or `ping`. */
   type: string,
-  /** `metrics:TOPIC` or `basic-metrics`. */
+  /** `metrics:TOPIC`, `basic-metrics` or `admin`. */
   channel?: string,
   /** How often; fast unless given. */
   tier?: Tier,
@@ -428,7 +428,7 @@ export type AlertsAnswer = {
 };
 
 export type ServerEvent<T> = {
-  /** `initialData`, `system-metrics`, `basic-metrics`, `skipped`, … */
+  /** `initialData`, `system-metrics`, `basic-metrics`, `dashboard-alert`, `skipped`, … */
   event: string,
   /** The channel that it belongs to; empty for `initialData`. */
   channel: string,

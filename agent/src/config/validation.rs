@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::reader::Mistake;
-use super::{Config, Raw, RawTiers, plugins, unit};
+use super::{Config, Raw, RawTiers, alerts, plugins, unit};
 use crate::clock::Tiers;
 use crate::http;
 
@@ -42,6 +42,7 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
         log: raw.log,
         runtime: raw.runtime,
         collectors: plugins::instances(raw.plugins, &tiers, found),
+        alerts: alerts::rules(raw.alerts, found),
     }
 }
 

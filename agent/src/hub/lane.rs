@@ -1,10 +1,10 @@
 //! What waits for one client.
 //!
-//! Two lanes: control first, in order and bounded, where an overflow closes the connection with 4008; then
-//! one slot for each metric subscription and collector, in which the latest frame wins and the replaced
-//! ones are counted. The hub's task fills the slots, the connection's own task adds answers and takes
-//! everything out. Neither ever waits for the other: the lock is held for a few moves of pointers.
-//! Lossless events get their lane between the two when jobs arrive.
+//! Three lanes: control first, then events, both in order and bounded, where an overflow closes the
+//! connection with 4008; then one slot for each metric subscription and collector, in which the latest
+//! frame wins and the replaced ones are counted. The hub's task adds events and fills the slots, the
+//! connection's own task adds answers and takes everything out. Neither ever waits for the other: the lock
+//! is held for a few moves of pointers.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,9 @@ use crate::protocol::{ServerEvent, Skipped};
 
 /// Answers that may wait. A client that lets more of them pile up asks but does not read.
 const CONTROL_MAX: usize = 64;
+/// Events that may wait, and their bytes. None may be lost, so a client that lets more of them pile up is closed.
+const EVENTS_MAX: usize = 256;
+const EVENT_BYTES_MAX: usize = 256 * 1_024;
 /// Close code of a client that does not keep up.
 const CLOSE_SLOW: u16 = 4008;
 
@@ -33,7 +36,7 @@ pub struct Close {
     pub reason: String,
 }
 
-/// One metric subscription of a lane; never used again after it was removed.
+/// One subscription of a lane; never used again after it was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SlotId(pub(super) u64);
 
@@ -69,6 +72,9 @@ pub struct Lane {
 #[derive(Debug, Default)]
 struct Waiting {
     control: VecDeque<Frame>,
+    /// With the subscription that each belongs to.
+    events: VecDeque<(SlotId, Frame)>,
+    event_bytes: usize,
     slots: Vec<Slot>,
     /// How many slots' parts hold a frame.
     metrics: usize,
@@ -119,12 +125,15 @@ impl Lane {
         }
     }
 
-    /// Moves everything that waits to the end of `out`, as whole frames: control, then notices of what was
-    /// skipped, then metrics. If the connection is to end, they are its last frames.
+    /// Moves everything that waits to the end of `out`, as whole frames: control, events, notices of what was
+    /// skipped, metrics. If the connection is to end, they are its last frames.
     pub fn take(&self, out: &mut Vec<Bytes>) -> Option<Close> {
         let before = out.len();
         let mut waiting = self.lock();
         out.extend(waiting.control.drain(..).map(|frame| frame.bytes().clone()));
+        waiting.event_bytes = 0;
+        let events = waiting.events.drain(..);
+        out.extend(events.map(|(_, frame)| frame.bytes().clone()));
         if waiting.metrics > 0 {
             waiting.metrics = 0;
             self.take_skipped(&mut waiting.slots, out);
@@ -176,10 +185,7 @@ impl Lane {
             return false;
         }
         if waiting.control.len() >= CONTROL_MAX {
-            waiting.finish(Close {
-                code: CLOSE_SLOW,
-                reason: "slow, resume".to_owned(),
-            });
+            waiting.finish(slow());
             drop(waiting);
             self.wake.notify_one();
             return false;
@@ -190,7 +196,25 @@ impl Lane {
         true
     }
 
-    /// Ends the connection after what waits in the control lane. The first reason given counts.
+    /// Queues an event of a subscription, which must not be lost. An overflow ends the connection; what waits
+    /// is still sent, so that the client has all events up to some point.
+    pub(super) fn event(&self, id: SlotId, frame: &Frame) {
+        let mut waiting = self.lock();
+        if !matches!(waiting.end, End::Open) {
+            return;
+        }
+        let bytes = waiting.event_bytes + frame.bytes().len();
+        if waiting.events.len() >= EVENTS_MAX || bytes > EVENT_BYTES_MAX {
+            waiting.finish(slow());
+        } else {
+            waiting.events.push_back((id, frame.clone()));
+            waiting.event_bytes = bytes;
+        }
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// Ends the connection after what waits in the lanes of control and events. The first reason given counts.
     pub fn close(&self, close: Close) {
         let mut waiting = self.lock();
         if matches!(waiting.end, End::Open) {
@@ -213,6 +237,9 @@ impl Lane {
     /// Nothing of this subscription is sent from now on, what waits included.
     pub(super) fn remove_slot(&self, id: SlotId) {
         let mut waiting = self.lock();
+        waiting.events.retain(|(slot, _)| *slot != id);
+        let left = waiting.events.iter();
+        waiting.event_bytes = left.map(|(_, frame)| frame.bytes().len()).sum();
         if let Some(index) = waiting.slots.iter().position(|slot| slot.id == id) {
             let slot = waiting.slots.swap_remove(index);
             waiting.metrics -= slot
@@ -266,7 +293,10 @@ impl Lane {
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.metrics == 0 && !matches!(self.end, End::Asked(_))
+        self.control.is_empty()
+            && self.events.is_empty()
+            && self.metrics == 0
+            && !matches!(self.end, End::Asked(_))
     }
 
     fn finish(&mut self, close: Close) {
@@ -291,6 +321,13 @@ impl Slot {
             self.parts.len() - 1
         });
         &mut self.parts[index]
+    }
+}
+
+fn slow() -> Close {
+    Close {
+        code: CLOSE_SLOW,
+        reason: "slow, resume".to_owned(),
     }
 }
 

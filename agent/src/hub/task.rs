@@ -37,6 +37,7 @@ pub(super) struct Task {
     clients: HashMap<ConnectionId, Client>,
     feeds: HashMap<Arc<FeedKey>, Feed>,
     basic: IndexMap<SlotId, Arc<Lane>>,
+    admin: IndexMap<SlotId, Arc<Lane>>,
     connections: u64,
     slots: u64,
     tables: u64,
@@ -52,7 +53,7 @@ struct Client {
 /// Where a subscription gets its frames.
 struct Seat {
     slot: SlotId,
-    /// `None` for `basic-metrics`.
+    /// `None` for channels without one.
     feed: Option<Arc<FeedKey>>,
 }
 
@@ -71,6 +72,7 @@ impl Task {
             clients: HashMap::new(),
             feeds: HashMap::new(),
             basic: IndexMap::new(),
+            admin: IndexMap::new(),
             connections: 0,
             slots: 0,
             tables: 0,
@@ -160,6 +162,11 @@ impl Task {
             Request::Unsubscribe { id, held, reply } => {
                 let _ = reply.send(self.unsubscribe(id, &held));
             }
+            Request::Announce { frame } => {
+                for (slot, lane) in &self.admin {
+                    lane.event(*slot, &frame);
+                }
+            }
             Request::Drain { spread, reply } => {
                 self.draining = true;
                 self.close_all(spread);
@@ -198,6 +205,10 @@ impl Task {
             Target::Basic => {
                 lane.put(slot, None, &self.basic_metrics(self.parts.clock.now_ms()));
                 self.basic.insert(slot, lane);
+                None
+            }
+            Target::Admin => {
+                self.admin.insert(slot, lane);
                 None
             }
             Target::Metrics(topic) => {
@@ -302,6 +313,7 @@ impl Task {
     fn leave(&mut self, seat: &Seat) {
         let Some(key) = &seat.feed else {
             self.basic.swap_remove(&seat.slot);
+            self.admin.swap_remove(&seat.slot);
             return;
         };
         if self

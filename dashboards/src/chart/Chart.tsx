@@ -1,8 +1,11 @@
 /** One chart's card: its title and buttons, the plot or the table, and the legend with current values. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type DisplayUnit, formatClock, formatValue } from "../format/units";
+import { type DisplayUnit, formatClock, formatDate, formatValue } from "../format/units";
 import type { ChartGroup } from "../model/grouping";
+import { type Range, rangeText } from "../model/range";
 import { dark, palette } from "../preference";
+import { AlertIcon } from "../view/AlertIcon";
+import { OVERVIEW, range, routeHash } from "../view/route";
 import { useStore } from "../view/store";
 import { ChartModel, SHOWN_MANY } from "./model";
 import type { Stroke } from "./palette";
@@ -31,17 +34,30 @@ export function Chart({ group }: { group: ChartGroup }) {
     };
   }, [model, pacer]);
 
+  const shown = range.value;
   const look = `${palette.value} ${dark.value}`;
-  useEffect(() => pacer.request(), [look, pacer]);
+  useEffect(() => pacer.request(), [look, shown, pacer]);
 
   const rows = face?.rows ?? [];
   // A series that is all that the chart's title says needs no legend: its value stands beside the title.
   const lone = !asTable && rows.length === 1 && rows[0]?.name === group.title ? rows[0] : null;
-  const empty = face && rows.length === 0 && <p class="chart-empty">No samples in the last five minutes</p>;
+  const past = model.past.value;
+  const empty = face && rows.length === 0 && past.phase !== "failed" && (
+    <p class="chart-empty">
+      <span>{past.phase === "loading" ? "Loading…" : `No samples ${stretch(shown)}`}</span>
+    </p>
+  );
   return (
-    <section ref={element} class="chart" data-chart={group.key} aria-label={group.title}>
+    <section
+      ref={element}
+      class="chart"
+      data-chart={group.key}
+      data-past={past.phase}
+      aria-label={group.title}
+    >
       <header class="chart-head">
         <h3>{group.title}</h3>
+        <ChartAlerts model={model} />
         {!asTable && <CrosshairTime model={model} />}
         {lone && (
           <span class="headline">
@@ -64,13 +80,14 @@ export function Chart({ group }: { group: ChartGroup }) {
           ref={host}
           class="plot-host"
           role="img"
-          aria-label={`${group.title}, ${group.unit.key}: the last five minutes. Its values stand beside it, and in its table.`}
+          aria-label={`${group.title}, ${group.unit.key}: ${rangeText(shown)}. Its values stand beside it, and in its table.`}
         />
         {empty}
       </div>
       {asTable && empty}
+      <ChartNote model={model} />
       {asTable ? (
-        <Table group={group} rows={rows} />
+        <Table group={group} rows={rows} ended={shown.kind === "absolute"} />
       ) : (
         !lone && <Legend rows={rows} layers={group.style === "stacked"} />
       )}
@@ -85,9 +102,50 @@ export function Chart({ group }: { group: ChartGroup }) {
   );
 }
 
+function stretch(shown: Range): string {
+  return `${shown.kind === "preset" ? "in" : "from"} ${rangeText(shown)}`;
+}
+
 function CrosshairTime({ model }: { model: ChartModel }) {
   const at = model.crosshairAt.value;
-  return at === null ? null : <time class="chart-at">{formatClock(at)}</time>;
+  if (at === null) return null;
+  const today = formatDate(at).slice(0, 10) === formatDate(Date.now()).slice(0, 10);
+  return <time class="chart-at">{today ? formatClock(at) : formatDate(at).slice(5)}</time>;
+}
+
+/** What is wrong with the past of this chart. */
+function ChartNote({ model }: { model: ChartModel }) {
+  const past = model.past.value;
+  const incomplete = model.incomplete.value;
+  if (past.phase === "failed") {
+    return (
+      <p class="chart-note bad" role="status">
+        History could not be read: {past.why}. Trying again at {formatClock(past.retryAt)}.
+      </p>
+    );
+  }
+  return incomplete === null ? null : <p class="chart-note">Not everything is here: {incomplete}</p>;
+}
+
+/** The alerts that are marked on the chart, in words. */
+function ChartAlerts({ model }: { model: ChartModel }) {
+  const active = model.alerts.value.filter((alert) => alert.state !== "resolved");
+  const [worst] = active;
+  if (!worst) return null;
+  const more = active.length > 1 ? ` +${active.length - 1}` : "";
+  return (
+    <a
+      class="chart-alert"
+      href={routeHash(OVERVIEW)}
+      data-severity={worst.severity}
+      data-state={worst.state}
+      title={active.map((alert) => alert.message).join("\n")}
+    >
+      <AlertIcon severity={worst.severity} />
+      {worst.rule} {worst.state}
+      {more}
+    </a>
+  );
 }
 
 /** Names up to the first leave room for a third column in a card, names beyond the second need a wide one. */
@@ -117,17 +175,19 @@ function Value({ row }: { row: ChartRow }) {
     <span
       class={stale ? "value stale" : "value"}
       title={stale && reading ? `no current value; last heard of at ${formatClock(reading.at)}` : undefined}
-      data-metric={row.series.metric}
+      data-metric={row.line.metric}
       data-labels={row.labelsKey}
       data-value={reading?.value ?? undefined}
       data-at={reading?.at}
+      data-pointed={row.pointed.value?.value ?? undefined}
+      data-pointed-at={row.pointed.value?.at}
     >
       {row.text}
     </span>
   );
 }
 
-function Table({ group, rows }: { group: ChartGroup; rows: readonly ChartRow[] }) {
+function Table({ group, rows, ended }: { group: ChartGroup; rows: readonly ChartRow[]; ended: boolean }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard.
     <section class="scroll" tabIndex={0} aria-label={`${group.title}: table`}>
@@ -135,7 +195,7 @@ function Table({ group, rows }: { group: ChartGroup; rows: readonly ChartRow[] }
         <thead>
           <tr>
             <th scope="col">Series</th>
-            <th scope="col">Now</th>
+            <th scope="col">{ended ? "Last" : "Now"}</th>
             <th scope="col">Min</th>
             <th scope="col">Mean</th>
             <th scope="col">Max</th>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { displayUnit, type Unit } from "../format/units";
-import { timeSplits, yRange, ySplits } from "./axis";
+import { timeLabel, timeSplits, yRange, ySplits } from "./axis";
 
 const unit = (name: Unit) => displayUnit({ unit: name, kind: "gauge" });
 
@@ -37,6 +37,17 @@ describe("the time axis", () => {
     expect(timeSplits(1_000, 61_000, 400)).toEqual([15_000, 30_000, 45_000, 60_000]);
     expect(timeSplits(1_000, 301_000, 400)).toEqual([120_000, 240_000]);
     expect(timeSplits(1_000, 301_000, 600)).toEqual([60_000, 120_000, 180_000, 240_000, 300_000]);
-    expect(timeSplits(0, 3_000_000, 100)).toHaveLength(11);
+    expect(timeSplits(0, 3_000_000, 100)).toHaveLength(1);
+    expect(timeSplits(60_000, 3_660_000, 420)).toEqual([900_000, 1_800_000, 2_700_000, 3_600_000]);
+    expect(timeSplits(0, 10_000, 420)).toEqual([0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+  });
+
+  test("has hours and days where the page's clock has them", () => {
+    const midnight = new Date(2026, 10, 21).getTime();
+    const hours = timeSplits(midnight - 1, midnight + 86_400_000, 420);
+    expect(hours.map((at) => new Date(at).getHours())).toEqual([0, 6, 12, 18, 0]);
+    expect(timeLabel(midnight, 86_400_000)).toBe("11-21");
+    expect(timeLabel(midnight, 60_000)).toBe("00:00");
+    expect(timeLabel(midnight + 90_000, 60_000)).toBe("00:01:30");
   });
 });

@@ -2,14 +2,22 @@
  * The y axis. It begins at zero unless there are negative values, and ends at a round number, so that it stands
  * still while values move and every chart has the same two quiet lines. Pure.
  */
-import type { DisplayUnit } from "../format/units";
+import { type DisplayUnit, formatClock, formatDate } from "../format/units";
 
 export interface YRange {
   min: number;
   max: number;
 }
 
-const TIME_STEPS_MS = [15_000, 30_000, 60_000, 120_000] as const;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const TIME_STEPS_MS = [
+  ...[1_000, 2_000, 5_000, 10_000, 15_000, 30_000],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * HOUR_MS),
+  ...[1, 2, 7, 14, 30, 60, 120, 365].map((days) => days * DAY_MS),
+];
 /** A time label with the space around it. */
 const LABEL_PX = 84;
 /** Round ends; half of each is short to write as well, and is where the middle line lies. */
@@ -24,13 +32,30 @@ export function yRange(dataMin: number | null, dataMax: number | null, unit: Dis
   return { min: -end, max: dataMax !== null && dataMax > 0 ? end : 0 };
 }
 
-/** Round times for the x axis, as many as `widthPx` has room for. */
+/** Round times for the x axis, as many as `widthPx` has room for. Hours and days are round where the page is. */
 export function timeSplits(fromMs: number, toMs: number, widthPx: number): number[] {
   const room = Math.max(1, Math.floor(widthPx / LABEL_PX));
-  const step = TIME_STEPS_MS.find((each) => (toMs - fromMs) / each <= room) ?? 300_000;
+  const step =
+    TIME_STEPS_MS.find((each) => (toMs - fromMs) / each <= room) ?? (TIME_STEPS_MS.at(-1) as number);
   const splits: number[] = [];
-  for (let at = Math.ceil(fromMs / step) * step; at <= toMs; at += step) splits.push(at);
+  const offset = zoneOffsetMs(fromMs);
+  for (let at = Math.ceil((fromMs + offset) / step) * step - offset; at <= toMs; at += step) {
+    // Where the clock is put forward or back in between, what follows is moved with it.
+    const turn = step >= HOUR_MS ? offset - zoneOffsetMs(at) : 0;
+    if (at + turn >= fromMs && at + turn <= toMs) splits.push(at + turn);
+  }
   return splits;
+}
+
+function zoneOffsetMs(atMs: number): number {
+  return -new Date(atMs).getTimezoneOffset() * MINUTE_MS;
+}
+
+/** As short as a round time can be told apart from its neighbours: seconds, minutes, or the day at midnight. */
+export function timeLabel(atMs: number, spanMs: number): string {
+  const clock = formatClock(atMs);
+  if (clock === "00:00:00" && spanMs > 3 * HOUR_MS) return formatDate(atMs).slice(5, 10);
+  return clock.endsWith(":00") ? clock.slice(0, 5) : clock;
 }
 
 export function ySplits(range: YRange): number[] {

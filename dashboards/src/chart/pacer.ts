@@ -7,6 +7,8 @@
 export interface Drawable {
   /** Draws the state at `now`, in ms of the agent's clock. */
   draw(now: number): void;
+  /** It left the screen. */
+  hide?(): void;
 }
 
 /** Frames of one tick come within this of each other. */
@@ -67,6 +69,7 @@ export class Pacer {
       const place = this.places.get(entry.target);
       if (!place) continue;
       const appeared = entry.isIntersecting && !place.visible;
+      if (place.visible && !entry.isIntersecting) place.drawable.hide?.();
       place.visible = entry.isIntersecting;
       if (appeared && !document.hidden) place.drawable.draw(now);
     }

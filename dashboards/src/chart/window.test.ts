@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { Buckets } from "../model/buckets";
+import type { Line } from "../model/grid";
 import type { Series } from "../model/history";
 import { Track } from "../model/track";
-import { cutWindow, isolatedRows, readingAt, stack, sum, summarize } from "./window";
+import { cutWindow, isolatedRows, lastReading, readingAt, stack, sum, summarize } from "./window";
 
 function seriesOn(track: Track, metric = "m"): Series {
   const column = track.addColumn();
@@ -14,48 +16,69 @@ function filled(samples: [number, number | null][], track = new Track(1000, 60_0
   return series;
 }
 
+function line(from: number, values: (number | null)[]): Line {
+  const buckets = new Buckets(from);
+  values.forEach((avg, index) => {
+    if (avg !== null) buckets.put(from + index, { min: avg - 1, avg, max: avg + 1 });
+  });
+  return { key: "k", metric: "m", collector: "c", labels: {}, labelsKey: "{}", buckets, base: null };
+}
+
 describe("the window", () => {
-  test("keeps one row left of its edge and none right of it", () => {
-    const series = filled([
-      [1000, 1],
-      [2000, 2],
-      [3000, null],
-      [4000, 4],
-    ]);
-    expect(cutWindow([series], 2500, 3500)).toEqual({ times: [2000, 3000], values: [[2, null]] });
+  const cut = { stepMs: 1_000, from: 10, to: 15, now: 20_000, intervalsMs: [1_000], envelope: false };
+
+  test("has a point in the middle of each bucket, and a gap where buckets are empty", () => {
+    const found = cutWindow([line(10, [1, null, null, 4, 5])], cut);
+    expect(found.times).toEqual([10_500, 11_500, 12_500, 13_500, 14_500]);
+    expect(found.values).toEqual([[1, null, null, 4, 5]]);
+    expect(found.min).toEqual([]);
   });
 
-  test("series of two collectors are aligned, and absence by alignment is not a gap", () => {
-    const a = filled([
-      [1000, 1],
-      [2000, null],
+  test("joins over one empty bucket, as a line of single samples is joined", () => {
+    expect(cutWindow([line(10, [1, null, 3, null, null])], cut).values).toEqual([
+      [1, undefined, 3, undefined, null],
     ]);
-    const b = filled([
-      [1200, 7],
-      [2200, 8],
-    ]);
-    expect(cutWindow([a, b], 0, 5000)).toEqual({
-      times: [1000, 1200, 2000, 2200],
-      values: [
-        [1, undefined, null, undefined],
-        [undefined, 7, undefined, 8],
-      ],
-    });
   });
 
-  test("arrays are used again, whatever was in them", () => {
-    const series = filled([
-      [1000, 1],
-      [2000, 2],
+  test("a slow series is joined over the buckets between its samples, and not over more", () => {
+    const values = [1, null, null, null, null, 2];
+    const slow = { ...cut, to: 16 };
+    expect(cutWindow([line(10, values)], { ...slow, intervalsMs: [5_000] }).values).toEqual([
+      [1, undefined, undefined, undefined, undefined, 2],
     ]);
-    const into = cutWindow([series, series], 0, 5000);
+    expect(cutWindow([line(10, values)], { ...slow, intervalsMs: [1_000] }).values).toEqual([
+      [1, null, null, null, null, 2],
+    ]);
+  });
+
+  test("wide buckets are joined to their neighbours only", () => {
+    const wide = { ...cut, stepMs: 60_000, now: 2_000_000 };
+    expect(cutWindow([line(10, [1, 2, null, 4, 5])], wide).values).toEqual([[1, 2, null, 4, 5]]);
+  });
+
+  test("the running bucket is not drawn in the future", () => {
+    expect(cutWindow([line(10, [1, 2])], { ...cut, to: 12, now: 11_100 }).times).toEqual([10_500, 11_100]);
+  });
+
+  test("the envelope comes with it, and arrays are used again", () => {
+    const into = cutWindow([line(10, [5]), line(10, [7])], { ...cut, to: 11, envelope: true });
+    expect([into.min, into.values, into.max]).toEqual([
+      [[4], [6]],
+      [[5], [7]],
+      [[6], [8]],
+    ]);
     const times = into.times;
-    expect(cutWindow([series], 1500, 1800, into)).toEqual({ times: [1000], values: [[1]] });
+    expect(cutWindow([line(10, [5])], { ...cut, to: 11 }, into)).toEqual({
+      times: [10_500],
+      values: [[5]],
+      min: [],
+      max: [],
+    });
     expect(into.times).toBe(times);
   });
 
   test("of nothing is empty", () => {
-    expect(cutWindow([], 0, 1)).toEqual({ times: [], values: [] });
+    expect(cutWindow([], cut).values).toEqual([]);
   });
 });
 
@@ -100,13 +123,14 @@ describe("readings", () => {
     expect(readingAt(series, 4501, 2500)).toEqual({ value: null, at: 2000 });
     expect(readingAt(series, 999, 2500)).toBeNull();
   });
-  test("a summary counts samples only", () => {
-    const gappy = filled([
-      [1000, 1],
-      [2000, null],
-      [3000, 5],
-    ]);
-    expect(summarize(gappy, 0)).toEqual({ min: 1, avg: 3, max: 5 });
-    expect(summarize(gappy, 3001)).toBeNull();
+  test("a summary counts buckets with samples only", () => {
+    expect(summarize(line(10, [1, null, 5]), 10, 13)).toEqual({ min: 0, avg: 3, max: 6 });
+    expect(summarize(line(10, [1, null, 5]), 11, 12)).toBeNull();
+    expect(summarize(line(10, []), 0, 100)).toBeNull();
+  });
+  test("the last reading is that of the newest bucket with a value in the stretch", () => {
+    expect(lastReading(line(10, [1, null, 5, null]), 1_000, 10, 12)).toEqual({ value: 1, at: 10_000 });
+    expect(lastReading(line(10, [1, null, 5, null]), 1_000, 10, 99)).toEqual({ value: 5, at: 12_000 });
+    expect(lastReading(line(10, [1]), 1_000, 11, 99)).toBeNull();
   });
 });

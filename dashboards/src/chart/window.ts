@@ -1,82 +1,87 @@
 /**
- * Cuts the drawn window out of the rings and lays it out as uPlot wants it: one array of times, one of values a
- * series. `null` ends a line, `undefined` only says that another series was sampled at that time. Pure.
+ * Cuts the drawn window out of the buckets and lays it out as uPlot wants it: one array of times, and of values one a
+ * series. `null` ends a line; `undefined` only says that a series is sampled less often than the window has points.
+ * Pure.
  */
+import type { Stats } from "../model/buckets";
+import type { Line } from "../model/grid";
 import type { Series } from "../model/history";
-import type { Track } from "../model/track";
+import { GAP_INTERVALS } from "../model/track";
 
 export type Cell = number | null | undefined;
 export interface WindowData {
   times: number[];
   values: Cell[][];
+  /** The envelope, where it was asked for: least and greatest values, series by series. */
+  min: Cell[][];
+  max: Cell[][];
 }
 
-/** Writes into the arrays of `into`, which saves making and collecting some thousand cells a second and chart. */
-export function cutWindow(
-  series: readonly Series[],
-  fromMs: number,
-  toMs: number,
-  into: WindowData = { times: [], values: [] },
-): WindowData {
-  const tracks = [...new Set(series.map((each) => each.track))];
-  const only = tracks[0];
-  if (!only) return { times: [], values: [] };
-  return tracks.length === 1
-    ? cutOne(only, series, rowRange(only, fromMs, toMs), into)
-    : cutSeveral(tracks, series, fromMs, toMs);
+export interface Cut {
+  stepMs: number;
+  /** Numbers of buckets: from the first up to, without, the last. */
+  from: number;
+  to: number;
+  /** The running bucket is drawn no later than this. */
+  now: number;
+  /** How often the series are sampled, in their order. */
+  intervalsMs: readonly number[];
+  envelope: boolean;
 }
 
-/** One row to the left of the window is kept, so that lines enter at its edge. */
-function rowRange(track: Track, fromMs: number, toMs: number): [number, number] {
-  return [Math.max(0, track.rowFrom(fromMs) - 1), track.rowFrom(toMs + 1)];
+export function emptyWindow(): WindowData {
+  return { times: [], values: [], min: [], max: [] };
 }
 
-function cutOne(
-  track: Track,
-  series: readonly Series[],
-  [first, end]: [number, number],
-  into: WindowData,
-): WindowData {
-  const { times, values } = into;
-  times.length = end - first;
-  values.length = series.length;
-  for (let row = first; row < end; row += 1) times[row - first] = track.timeAt(row);
-  for (let index = 0; index < series.length; index += 1) {
-    const { column } = series[index] as Series;
-    values[index] ??= [];
-    const cells = values[index] as Cell[];
-    cells.length = end - first;
-    for (let row = first; row < end; row += 1) {
-      const value = track.valueAt(column, row);
-      cells[row - first] = Number.isNaN(value) ? null : value;
-    }
+/** Writes into the arrays of `into`, which saves making and collecting some thousand cells a draw and chart. */
+export function cutWindow(lines: readonly Line[], cut: Cut, into: WindowData = emptyWindow()): WindowData {
+  const { stepMs, from, to, now } = cut;
+  const count = Math.max(0, to - from);
+  into.times.length = count;
+  for (let point = 0; point < count; point += 1) {
+    const start = (from + point) * stepMs;
+    const middle = start + stepMs / 2;
+    into.times[point] = start + stepMs > now ? Math.max(start, Math.min(middle, now)) : middle;
   }
+  const rows = [into.values, into.min, into.max];
+  for (const [index, each] of rows.entries()) each.length = index === 0 || cut.envelope ? lines.length : 0;
+  lines.forEach((line, index) => {
+    const { buckets } = line;
+    const join = joinedBuckets(cut.intervalsMs[index] ?? stepMs, stepMs);
+    const gaps = cellsOf(into.values, index, count);
+    fill(gaps, (point) => buckets.avg(from + point), join);
+    if (!cut.envelope) return;
+    fill(cellsOf(into.min, index, count), (point) => buckets.min(from + point), join);
+    fill(cellsOf(into.max, index, count), (point) => buckets.max(from + point), join);
+  });
   return into;
 }
 
-function cutSeveral(
-  tracks: readonly Track[],
-  series: readonly Series[],
-  fromMs: number,
-  toMs: number,
-): WindowData {
-  const all = new Set<number>();
-  for (const track of tracks) {
-    const [first, end] = rowRange(track, fromMs, toMs);
-    for (let row = first; row < end; row += 1) all.add(track.timeAt(row));
-  }
-  const times = [...all].sort((a, b) => a - b);
-  const place = new Map(times.map((time, index) => [time, index]));
-  const values = series.map((each) => {
-    const cells = new Array<Cell>(times.length).fill(undefined);
-    const [first, end] = rowRange(each.track, fromMs, toMs);
-    for (let row = first; row < end; row += 1) {
-      const value = each.track.valueAt(each.column, row);
-      cells[place.get(each.track.timeAt(row)) as number] = Number.isNaN(value) ? null : value;
+/** Two values are joined when no more than this many buckets lie between their starts. */
+export function joinedBuckets(intervalMs: number, stepMs: number): number {
+  return Math.max(1, Math.floor((GAP_INTERVALS * intervalMs) / stepMs));
+}
+
+function cellsOf(rows: Cell[][], index: number, count: number): Cell[] {
+  rows[index] ??= [];
+  const cells = rows[index] as Cell[];
+  cells.length = count;
+  return cells;
+}
+
+function fill(cells: Cell[], valueAt: (point: number) => number, join: number): void {
+  let last = Number.NEGATIVE_INFINITY;
+  for (let point = 0; point < cells.length; point += 1) {
+    const value = valueAt(point);
+    if (Number.isNaN(value)) {
+      // Undefined as long as the next value may still be near enough; taken back when it is not.
+      cells[point] = point - last < join ? undefined : null;
+      continue;
     }
-    return cells;
-  });
-  return { times, values };
+    if (point - last > join) cells.fill(null, Math.max(0, last + 1), point);
+    cells[point] = value;
+    last = point;
+  }
 }
 
 /**
@@ -142,24 +147,30 @@ export function readingAt(series: Series, atMs: number, ageMaxMs: number): Readi
   return { value: Number.isNaN(value) || atMs - at > ageMaxMs ? null : value, at };
 }
 
-export interface Summary {
-  min: number;
-  avg: number;
-  max: number;
+/** The mean of the newest bucket with a value from `to` - 1 down to `from`, and that bucket's start. */
+export function lastReading(line: Line, stepMs: number, from: number, to: number): Reading | null {
+  const { buckets } = line;
+  for (let index = Math.min(to - 1, buckets.newest); index >= Math.max(from, buckets.oldest); index -= 1) {
+    const value = buckets.avg(index);
+    if (!Number.isNaN(value)) return { value, at: index * stepMs };
+  }
+  return null;
 }
 
-export function summarize(series: Series, fromMs: number): Summary | null {
-  const { track, column } = series;
+/** Over the buckets from `from` up to `to`. */
+export function summarize(line: Line, from: number, to: number): Stats | null {
+  const { buckets } = line;
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
   let total = 0;
   let count = 0;
-  for (let row = track.rowFrom(fromMs); row < track.length; row += 1) {
-    const value = track.valueAt(column, row);
-    if (Number.isNaN(value)) continue;
-    min = Math.min(min, value);
-    max = Math.max(max, value);
-    total += value;
+  const end = Math.min(to, buckets.newest + 1);
+  for (let index = Math.max(from, buckets.oldest); index < end; index += 1) {
+    const avg = buckets.avg(index);
+    if (Number.isNaN(avg)) continue;
+    min = Math.min(min, buckets.min(index));
+    max = Math.max(max, buckets.max(index));
+    total += avg;
     count += 1;
   }
   return count === 0 ? null : { min, avg: total / count, max };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ColumnsData } from "../wire";
-import { History, type Series, WINDOW_MS, windowFor } from "./history";
+import { History, type Series, WINDOW_MS } from "./history";
 
 type TierTables = NonNullable<ColumnsData["series"]>;
 type TierValues = ColumnsData["values"];
@@ -90,10 +90,4 @@ describe("history", () => {
     history.take(later, frame(2, { fast: [1] }, { fast: [["m", { pid: "2" }]] }));
     expect(history.of("m").map((series) => series.labels.pid)).toEqual(["2"]);
   });
-});
-
-test("the drawn window grows in steps to five minutes", () => {
-  expect([0, 59_999, 60_000, 119_999, 120_000, 1e9].map(windowFor)).toEqual([
-    60_000, 60_000, 120_000, 120_000, 300_000, 300_000,
-  ]);
 });

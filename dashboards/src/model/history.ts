@@ -7,15 +7,8 @@ import type { ColumnsData, InitialData } from "../wire";
 import { type Labels, labelsKey } from "./labels";
 import { type Column, Track } from "./track";
 
-/** How much time the page keeps, and draws once it has been open for that long. */
+/** How much time of live samples the page keeps: what a chart that was off the screen for less can make up for. */
 export const WINDOW_MS = 300_000;
-/** A page that was just opened draws less, so that its first samples are not a sliver at the edge. */
-const FIRST_WINDOWS_MS = [60_000, 120_000] as const;
-
-/** How much time to draw when the first sample is `ageMs` old. It grows in steps, since a scale that always moves can't be read. */
-export function windowFor(ageMs: number): number {
-  return FIRST_WINDOWS_MS.find((window) => ageMs < window) ?? WINDOW_MS;
-}
 
 type Tiers = InitialData["tiers"];
 type Tier = keyof Tiers;
@@ -49,9 +42,7 @@ interface CollectorState {
 export class History {
   private readonly collectors = new Map<string, CollectorState>();
   private readonly metrics = new Map<string, Series[]>();
-  /** When the page's first sample was taken; null before it. */
-  firstAt: number | null = null;
-  private tiers: Tiers = { fast: 1_000, medium: 5_000, slow: 30_000 };
+  tiers: Tiers = { fast: 1_000, medium: 5_000, slow: 30_000 };
 
   /** A connection begins: its tables are unknown, and a restarted agent's samples do not continue the old lines. */
   begin(tiers: Tiers, restarted: boolean): void {
@@ -60,6 +51,12 @@ export class History {
       state.table = null;
       if (restarted) for (const track of state.tracks.values()) track.breakHere();
     }
+    this.missed();
+  }
+
+  /** Samples did not reach the page. */
+  missed(): void {
+    for (const state of this.collectors.values()) for (const track of state.tracks.values()) track.uncover();
   }
 
   /** Files a frame's values, and returns the metrics that it names, which is when it brings a table. */
@@ -68,7 +65,6 @@ export class History {
     const named = data.series ? this.learn(state, data, data.series, at) : [];
     const table = state.table;
     if (!table || table.number !== data.table) return named;
-    this.firstAt ??= at;
     for (const tier of TIERS) {
       const values = data.values[tier];
       const members = table.tiers.get(tier);

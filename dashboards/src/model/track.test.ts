@@ -101,3 +101,19 @@ describe("a track", () => {
     expect([0, 1000, 1001, 3000, 3001].map((at) => track.rowFrom(at))).toEqual([0, 0, 1, 2, 3]);
   });
 });
+
+test("a track says from when on it is whole", () => {
+  const track = new Track(1000, 5_000);
+  expect(track.coveredFrom).toBe(Number.POSITIVE_INFINITY);
+  track.append(1_000, []);
+  track.append(2_000, []);
+  expect(track.coveredFrom).toBe(1_000);
+  track.uncover();
+  expect(track.coveredFrom).toBe(Number.POSITIVE_INFINITY);
+  track.append(3_000, []);
+  expect(track.coveredFrom).toBe(3_000);
+  for (let at = 4_000; track.length < track.capacity; at += 1_000) track.append(at, []);
+  const last = track.timeAt(track.length - 1);
+  for (let tick = 1; tick <= 50; tick += 1) track.append(last + tick * 1_000, []);
+  expect(track.coveredFrom).toBe(track.timeAt(0));
+});

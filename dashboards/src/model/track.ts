@@ -22,6 +22,7 @@ export class Track {
   private readonly columns = new Set<Column>();
   private first = 0;
   private broken = false;
+  private heardFrom = Number.POSITIVE_INFINITY;
 
   constructor(intervalMs: number, windowMs: number) {
     this.intervalMs = intervalMs;
@@ -39,6 +40,16 @@ export class Track {
     this.columns.delete(column);
   }
 
+  /** No sample after this moment is missing here; infinite when there is none since `uncover`. */
+  get coveredFrom(): number {
+    return this.length < this.capacity ? this.heardFrom : Math.max(this.heardFrom, this.timeAt(0));
+  }
+
+  /** Samples may have been missed: what is heard from the next one on is whole again. */
+  uncover(): void {
+    this.heardFrom = Number.POSITIVE_INFINITY;
+  }
+
   /** Adds a row at `at`; columns that `cells` does not name get no sample. */
   append(at: number, cells: Iterable<readonly [Column, number | null]>): void {
     // A clock that was set back would make times fall: what lies at or after the new time is forgotten.
@@ -51,6 +62,8 @@ export class Track {
       }
     }
     this.broken = false;
+    // Also less than before, when the clock was set back.
+    if (this.heardFrom === Number.POSITIVE_INFINITY || at < this.heardFrom) this.heardFrom = at;
     const slot = this.push(at);
     for (const [column, value] of cells) column[slot] = value ?? Number.NaN;
   }

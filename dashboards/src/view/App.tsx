@@ -1,9 +1,11 @@
 /** The frame around every view: name, status, choices, navigation. */
 import { useSignalEffect } from "@preact/signals";
 import { nextPalette, nextTheme, palette, theme } from "../preference";
+import { AlertBadge } from "./Alerts";
 import { Navigation } from "./Navigation";
 import { Overview } from "./Overview";
-import { OVERVIEW, route } from "./route";
+import { RangePicker } from "./RangePicker";
+import { OVERVIEW, route, routeHash } from "./route";
 import { Status } from "./Status";
 import { useStore } from "./store";
 import { TopicView } from "./Topic";
@@ -13,7 +15,9 @@ export function App() {
   useSignalEffect(() => {
     const host = live.initial.value?.host.hostname;
     const lost = live.connection.value.phase === "reconnecting";
-    document.title = `${lost ? "(disconnected) " : ""}${host ? `${host} · ` : ""}Barograph`;
+    const firing = live.alerts.firing.value.length;
+    const mark = lost ? "(disconnected) " : firing > 0 ? `(${firing}) ` : "";
+    document.title = `${mark}${host ? `${host} · ` : ""}Barograph`;
   });
   return (
     <>
@@ -27,6 +31,8 @@ export function App() {
           <span class="brand-host">{live.initial.value?.host.hostname ?? ""}</span>
         </div>
         <Status />
+        <AlertBadge />
+        <RangePicker />
         <div class="choices">
           <button type="button" class="quiet" onClick={nextPalette} title="Palette of the lines">
             <span class="choice-name">palette: </span>
@@ -67,7 +73,7 @@ function View() {
   }
   return (
     <p class="note">
-      Nothing measures “{view}” on this machine. <a href="#/overview">To the overview</a>
+      Nothing measures “{view}” on this machine. <a href={routeHash(OVERVIEW)}>To the overview</a>
     </p>
   );
 }

@@ -19,6 +19,7 @@ export function Navigation() {
         <li>
           <a href={routeHash(OVERVIEW)} aria-current={view === OVERVIEW ? "page" : undefined}>
             Overview
+            <FiringCount />
           </a>
         </li>
         {topics.map((topic) => (
@@ -32,6 +33,12 @@ export function Navigation() {
       </ul>
     </nav>
   );
+}
+
+function FiringCount() {
+  const { live } = useStore();
+  const count = live.alerts.firing.value.length;
+  return count === 0 ? null : <span class="nav-count">{count} firing</span>;
 }
 
 /** A topic's only section needs no entry of its own. */

@@ -2,14 +2,18 @@
 import { Chart } from "../chart/Chart";
 import { formatDate, formatValue } from "../format/units";
 import { groupIdentity, sectionsOf, topicsOf } from "../model/grouping";
+import { rangeText } from "../model/range";
 import type { Catalog } from "../wire";
+import { Alerts } from "./Alerts";
 import { Components } from "./Components";
 import { Facts } from "./Facts";
+import { range } from "./route";
 import { useStore } from "./store";
 
 const MEMORY = { unit: "bytes", perSecond: false, key: "bytes" } as const;
 
 export function Overview({ catalog }: { catalog: Catalog }) {
+  const shown = range.value;
   const sections = topicsOf(catalog).flatMap((topic) => sectionsOf(catalog, topic));
   const charts = sections.flatMap((section) => section.charts.filter((chart) => chart.overview));
   const facts = sections.flatMap((section) => section.facts.filter((group) => group.overview));
@@ -17,12 +21,13 @@ export function Overview({ catalog }: { catalog: Catalog }) {
     <>
       <h1 class="unseen">Overview</h1>
       <HostLine />
+      <Alerts catalog={catalog} />
       <section aria-label="Components">
         <h2>Components</h2>
         <Components />
       </section>
-      <section aria-label="Now">
-        <h2>Now</h2>
+      <section aria-label="Charts">
+        <h2>{shown.kind === "preset" && shown.name === "live" ? "Now" : capital(rangeText(shown))}</h2>
         <div class="grid">
           {charts.map((group) => (
             <Chart key={groupIdentity(group)} group={group} />
@@ -37,6 +42,10 @@ export function Overview({ catalog }: { catalog: Catalog }) {
       </section>
     </>
   );
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function HostLine() {

@@ -8,7 +8,10 @@ use serde_json::Value;
 use crate::clock::Tier;
 use crate::http::error::excerpt;
 use crate::hub::{Subscription, Target};
-use crate::protocol::{ClientRequest, ErrorBody, ServerReply};
+use crate::protocol::{ClientRequest, ErrorBody, Match, ServerReply, Shape};
+
+/// What `type` may be.
+const KNOWN: &str = "subscribe, unsubscribe, subscribe-admin, unsubscribe-admin, ping";
 
 /// What a client asks for, with the id of its request.
 #[derive(Clone, Debug)]
@@ -92,18 +95,25 @@ fn action(request: ClientRequest) -> Result<Action, ErrorBody> {
             ))
         }
         "ping" => {
-            let given = [
-                ("channel", request.channel.is_some()),
-                ("tier", request.tier.is_some()),
-                ("shape", request.shape.is_some()),
-                ("match", request.matching.is_some()),
-            ];
-            refuse("ping", &given)?;
+            refuse_all("ping", &request)?;
             Ok(Action::Ping)
+        }
+        "subscribe-admin" => {
+            refuse_all("subscribe-admin", &request)?;
+            Ok(Action::Subscribe(Subscription {
+                target: Target::Admin,
+                tier: Tier::default(),
+                shape: Shape::default(),
+                matching: Match::default(),
+            }))
+        }
+        "unsubscribe-admin" => {
+            refuse_all("unsubscribe-admin", &request)?;
+            Ok(Action::Unsubscribe(Target::Admin, Tier::default()))
         }
         other => {
             let other = excerpt(other.as_bytes());
-            let message = format!("unknown type `{other}`; known: subscribe, unsubscribe, ping");
+            let message = format!("unknown type `{other}`; known: {KNOWN}");
             Err(fault("unknown_type", message, Some("type")))
         }
     }
@@ -120,6 +130,17 @@ fn target(channel: Option<&str>) -> Result<Target, ErrorBody> {
     }
 }
 
+/// Refuses every field beside `id` and `type`.
+fn refuse_all(kind: &str, request: &ClientRequest) -> Result<(), ErrorBody> {
+    let given = [
+        ("channel", request.channel.is_some()),
+        ("tier", request.tier.is_some()),
+        ("shape", request.shape.is_some()),
+        ("match", request.matching.is_some()),
+    ];
+    refuse(kind, &given)
+}
+
 fn refuse(kind: &str, given: &[(&str, bool)]) -> Result<(), ErrorBody> {
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((field, _)) => {
@@ -133,7 +154,6 @@ fn refuse(kind: &str, given: &[(&str, bool)]) -> Result<(), ErrorBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Shape;
 
     fn error(text: &str) -> (Option<u32>, ErrorBody) {
         match parse(text) {
@@ -170,6 +190,20 @@ mod tests {
         assert!(matches!(
             parse(r#"{"id":3,"type":"ping"}"#).unwrap().action,
             Action::Ping
+        ));
+        for text in [
+            r#"{"type":"subscribe","channel":"admin"}"#,
+            r#"{"type":"subscribe-admin"}"#,
+        ] {
+            let admin = parse(text).unwrap().action;
+            let Action::Subscribe(subscription) = admin else {
+                panic!("{text} is no subscription");
+            };
+            assert_eq!(subscription.target, Target::Admin, "{text}");
+        }
+        assert!(matches!(
+            parse(r#"{"type":"unsubscribe-admin"}"#).unwrap().action,
+            Action::Unsubscribe(Target::Admin, Tier::Fast)
         ));
         let gone =
             parse(r#"{"type":"unsubscribe","channel":"basic-metrics","tier":"medium"}"#).unwrap();
@@ -230,12 +264,17 @@ mod tests {
             (
                 r#"{"id":7,"type":"restart"}"#,
                 "type",
-                "known: subscribe, unsubscribe, ping",
+                "known: subscribe, unsubscribe, subscribe-admin, unsubscribe-admin, ping",
             ),
             (
                 r#"{"id":7,"type":"ping","channel":"x"}"#,
                 "channel",
                 "no meaning in `ping`",
+            ),
+            (
+                r#"{"id":7,"type":"subscribe-admin","tier":"fast"}"#,
+                "tier",
+                "no meaning in `subscribe-admin`",
             ),
             (
                 r#"{"id":7,"type":"unsubscribe","channel":"x","shape":"named"}"#,

@@ -104,3 +104,87 @@ async fn waiting_for_a_lane_can_be_given_up_and_begun_again() {
     client.lane().ready().await;
     assert_eq!(client.events().len(), 1);
 }
+
+impl Rig {
+    async fn announce(&self, number: usize, data: &str) {
+        let event = ServerEvent {
+            event: "happened".to_owned(),
+            channel: "admin".to_owned(),
+            at: START_MS,
+            data: json!({"number": number, "text": data}),
+        };
+        self.hub.announce(&event).await.unwrap();
+        self.settle().await;
+    }
+}
+
+impl Client {
+    async fn subscribe_admin(&self) {
+        let wanted = Subscription {
+            target: Target::Admin,
+            tier: Tier::Fast,
+            shape: Shape::Named,
+            matching: Match::default(),
+        };
+        let id = self.connection.id;
+        self.hub.subscribe(id, wanted).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_encoded_once_and_come_between_control_and_metrics() {
+    let mut rig = Rig::start();
+    let load = rig.gauge("load", Tier::Fast);
+    let (one, two, other) = (rig.client().await, rig.client().await, rig.client().await);
+    one.subscribe(Tier::Fast, Shape::Columns).await;
+    one.subscribe_admin().await;
+    two.subscribe_admin().await;
+    rig.batch(FAST, &[(load, 1.0)]).await;
+    rig.announce(1, "").await;
+    rig.announce(2, "").await;
+    assert!(one.lane().control(&json!({"id": 1, "type": "ok"})));
+    let (first, second) = (one.bytes(), two.bytes());
+    assert_eq!(json(&first[0])["id"], json!(1));
+    assert_eq!(json(&first[1])["data"]["number"], json!(1));
+    assert_eq!(json(&first[2])["data"]["number"], json!(2));
+    assert_eq!(json(&first[3])["channel"], json!("metrics:system"));
+    assert_eq!(first.len(), 4);
+    assert_eq!(second.len(), 2);
+    assert_eq!(first[1].as_ptr(), second[0].as_ptr(), "the same bytes");
+    assert!(other.bytes().is_empty(), "not subscribed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_an_ended_subscription_comes_out() {
+    let rig = Rig::start();
+    let client = rig.client().await;
+    client.subscribe_admin().await;
+    rig.announce(1, "").await;
+    let id = client.connection.id;
+    let left = client.hub.unsubscribe(id, Target::Admin, Tier::Slow).await;
+    left.unwrap();
+    rig.announce(2, "").await;
+    assert!(client.bytes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_pile_up_close_with_4008_after_those_that_wait() {
+    for (data, expected) in [(String::new(), 256), ("x".repeat(50_000), 5)] {
+        let rig = Rig::start();
+        let (slow, quick) = (rig.client().await, rig.client().await);
+        slow.subscribe_admin().await;
+        quick.subscribe_admin().await;
+        let mut taken = 0;
+        for number in 0..=expected {
+            rig.announce(number, &data).await;
+            taken += quick.bytes().len();
+        }
+        assert_eq!(taken, expected + 1, "who reads misses nothing");
+        let mut out = Vec::new();
+        let close = slow.lane().take(&mut out).unwrap();
+        assert_eq!((close.code, close.reason.as_str()), (4008, "slow, resume"));
+        assert_eq!(out.len(), expected);
+        rig.announce(0, "").await;
+        assert!(slow.bytes().is_empty());
+    }
+}

@@ -198,7 +198,7 @@ fn text(frame: &[u8]) -> String {
     String::from_utf8(frame[4..].to_vec()).unwrap()
 }
 
-fn typed(at: i64, data: impl serde::Serialize) -> String {
+fn typed(at: i64, data: impl Serialize) -> String {
     let event = "system-metrics".to_owned();
     let channel = "metrics:system".to_owned();
     serde_json::to_string(&ServerEvent {

@@ -1,0 +1,98 @@
+/** Promise: the page's past is the agent's, also over a crash: whole but for the downtime, with the same values. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Agent, startAgent } from "./agent.ts";
+import { openBrowser, openPage, screenshot, showChart, untilLive } from "./browser.ts";
+import { crosshairPoints, type Point, pointsOf, until, untilWhole } from "./past.ts";
+
+const METRIC = "system_memory_utilization_ratio";
+/** What the range of an hour makes of a point. */
+const STEP_MS = 10_000;
+const HOUR_MS = 3_600_000;
+/** Longer than two points, so that one at least is empty wherever they begin. */
+const DOWN_MS = 25_000;
+/** The agent writes to disk every 10 s, so that what is older than that outlives a crash. */
+const SAFE_MS = 12_000;
+
+let agent: Agent;
+let browser: Browser;
+let page: Page;
+
+beforeAll(async () => {
+  agent = await startAgent();
+  browser = await openBrowser();
+  ({ page } = await openPage(browser, `${agent.page}#/overview?range=1h`));
+  await untilLive(page);
+});
+afterAll(async () => {
+  await browser?.close();
+  await agent?.stop();
+});
+
+const lastHour = (stepMs = STEP_MS) => pointsOf(agent, METRIC, Date.now() - HOUR_MS, Date.now(), stepMs);
+
+test("after a crash the last hour is whole but for the downtime, and its values are the API's", async () => {
+  const chart = await showChart(page, METRIC);
+  const startedAt = Date.now();
+  const enough = (points: Point[]) => {
+    const known = points.filter((point) => point.value !== null);
+    return (known.at(-1)?.at ?? 0) - (known[0]?.at ?? 0) >= 2 * STEP_MS + SAFE_MS;
+  };
+  const before = await until(lastHour, enough, "half a minute of history");
+  await agent.kill("keep");
+  const killedAt = Date.now();
+  await page.locator('[data-connection="reconnecting"]').waitFor();
+  await page.waitForTimeout(killedAt + DOWN_MS - Date.now());
+  agent = await startAgent({ address: agent.address, folder: agent.folder });
+  const restartedAt = Date.now();
+  await page.locator('[data-connection="live"]').waitFor();
+  const full = (points: Point[]) =>
+    points.filter((each) => each.at >= restartedAt && each.value !== null).length > 2;
+  await until(lastHour, full, "history after the restart");
+  await untilWhole(page, chart, STEP_MS);
+
+  const shown = await crosshairPoints(page, chart, METRIC, startedAt - 60_000);
+  const told = (await lastHour()).filter((point) => point.at < Date.now() - 2 * STEP_MS);
+  await screenshot(page, "hour-after-crash");
+  const known = told.filter((point) => point.value !== null);
+  expect(known.length).toBeGreaterThan(4);
+  for (const point of known) expect(shown.get(point.at)).toBeCloseTo(point.value as number, 9);
+  for (const [at] of shown) {
+    if (at < Date.now() - 2 * STEP_MS) expect(known.map((point) => point.at)).toContain(at);
+  }
+
+  const kept = before.filter((point) => point.value !== null && point.at < killedAt - SAFE_MS - STEP_MS);
+  expect(kept.length).toBeGreaterThan(0);
+  for (const point of kept) expect(shown.get(point.at)).toBeCloseTo(point.value as number, 9);
+  const down = told.filter((point) => point.at > killedAt && point.at + STEP_MS < restartedAt);
+  expect(down.length).toBeGreaterThan(0);
+  for (const point of down) expect(shown.has(point.at)).toBe(false);
+  const holes = told.filter(
+    (point) =>
+      point.at > startedAt &&
+      point.value === null &&
+      (point.at < killedAt - SAFE_MS - STEP_MS || point.at > restartedAt + STEP_MS),
+  );
+  expect(holes).toEqual([]);
+});
+
+test("a page that is opened later shows the same past", async () => {
+  const { page: later, complaints } = await openPage(browser, `${agent.page}#/overview?range=5m`);
+  await untilLive(later);
+  const chart = await showChart(later, METRIC);
+  await untilWhole(later, chart, 1_000);
+  const shown = await crosshairPoints(later, chart, METRIC, Date.now() - 240_000);
+  const told = await pointsOf(agent, METRIC, Date.now() - 240_000, Date.now() - 4_000, 1_000);
+  const values = new Map(told.map((point) => [point.at, point.value]));
+  expect(shown.size).toBeGreaterThan(30);
+  let compared = 0;
+  for (const [at, value] of shown) {
+    const agents = values.get(at);
+    if (agents === undefined || agents === null) continue;
+    expect(value).toBeCloseTo(agents, 9);
+    compared += 1;
+  }
+  expect(compared).toBeGreaterThan(30);
+  expect(complaints).toEqual([]);
+  await later.context().close();
+});
