@@ -1,7 +1,8 @@
 //! The whole agent: the only file that knows all parts. It wires them, starts them and stops them in order.
 //!
-//! Stop order: the server stops accepting and tells its clients when to come back, collectors stop, the bus
-//! drains into the hub, the hub ends. Each step is bounded, and what does not end is named in the log.
+//! The store is opened first: it refuses a folder that another agent has. Stop order: the server stops accepting and
+//! tells its clients when to come back, collectors stop, the bus drains into the hub and the store, the hub ends, the
+//! store flushes and syncs. Each step is bounded, and what does not end is named in the log.
 
 mod collectors;
 
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Queue};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::collect::Runner;
@@ -28,6 +29,8 @@ use crate::current::Current;
 use crate::health::Board;
 use crate::http::{self, State};
 use crate::hub::{self, Hub};
+use crate::store::engine::Engine;
+use crate::store::{self, StoreError};
 use crate::{introspect, machine};
 use collectors::Collectors;
 pub use collectors::MakeRunner;
@@ -50,6 +53,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The store in it can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Somebody listens there already.
     #[error("address {0} is in use; stop what listens there or set `listen` to another port")]
     InUse(SocketAddr),
@@ -82,6 +88,8 @@ pub struct App<R: Runner = Process> {
     server: Task,
     introspect: Task,
     hub_task: Task,
+    store: Task,
+    engine: Arc<Engine>,
 }
 
 impl<R: Runner> std::fmt::Debug for App<R> {
@@ -110,9 +118,18 @@ impl<R: Runner> App<R> {
         make_runner: MakeRunner<R>,
     ) -> Result<Self, StartError> {
         prepare_folder(&config.data_dir)?;
+        let engine = Arc::new(Engine::open(
+            &config.data_dir,
+            config.store,
+            clock.now_ms(),
+        )?);
         let (listener, address) = listen(config.listen)?;
-        let (bus, mut queues) = Bus::new(&[("hub", HUB_QUEUE_BATCHES)]);
-        let queue = queues.pop().expect("one queue was asked for");
+        let (bus, queues) = Bus::new(&[
+            ("hub", HUB_QUEUE_BATCHES),
+            ("store", store::task::QUEUE_BATCHES),
+        ]);
+        let [queue, store_queue] =
+            <[Queue; 2]>::try_from(queues).expect("two queues were asked for");
         let (catalog, board, tiers) = (Catalog::default(), Board::default(), config.tiers);
         let current = Current::new(catalog.clone());
         let (hub, run_hub) = hub::start(hub::Parts {
@@ -155,6 +172,13 @@ impl<R: Runner> App<R> {
         };
         let server = Arc::clone(&state.stats);
         let serving = http::serve(listener, Arc::new(state), server_stops);
+        let storing = store::task::run(store::task::Parts {
+            clock: clock.clone(),
+            catalog: catalog.clone(),
+            board: parts.board.clone(),
+            engine: Arc::clone(&engine),
+            queue: store_queue,
+        });
         let (stop_introspect, introspect_stops) = watch::channel(false);
         let sources = introspect::Sources {
             clock,
@@ -164,11 +188,14 @@ impl<R: Runner> App<R> {
             stats: collectors.stats.clone(),
             hub: hub.clone(),
             server,
+            store: Arc::clone(&engine),
         };
         let introspect = introspect::run(sources, introspect_stops);
         Ok(Self {
             introspect: Task::spawn("introspection", introspect),
             hub_task: Task::spawn("hub", run_hub),
+            store: Task::spawn("store", storing),
+            engine,
             server: Task::spawn("server", serving),
             config,
             collectors,
@@ -187,6 +214,11 @@ impl<R: Runner> App<R> {
     /// For subscribing without a socket.
     pub const fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// The store, for asking it without a socket.
+    pub const fn store(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The collectors' numbers.
@@ -219,9 +251,10 @@ impl<R: Runner> App<R> {
         self.stop_introspect.send_replace(true);
         self.introspect.join(step()).await;
         let last = step();
-        // The last handles of bus and hub go, so the hub's queue ends, and with it the hub.
+        // The last handles of bus and hub go, so the queues end, and with them the hub and the store.
         drop((parts, self.hub));
         self.hub_task.join(last).await;
+        self.store.join(last).await;
     }
 }
 

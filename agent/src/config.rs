@@ -9,12 +9,12 @@
 //! A variable's name is `BAROGRAPH_` and the key's path, joined by `__`: `BAROGRAPH_LOG__FORMAT=json`.
 //! `data_dir` and other relative paths are relative to the working directory.
 
-mod alerts;
 mod error;
 mod node;
 mod plugins;
 mod reader;
 mod source;
+mod store;
 mod unit;
 mod validation;
 
@@ -32,7 +32,6 @@ pub use node::Origin;
 pub use plugins::{HOST_KEYS, Instance};
 pub use source::{Source, VARIABLE_PREFIX};
 
-use crate::alerts::rule::Rule;
 use crate::clock::Tiers;
 use crate::http::Limits;
 use crate::{http, log};
@@ -53,14 +52,14 @@ pub struct Config {
     pub tiers: Tiers,
     /// The server's part: `[http]` and `[limits]`.
     pub http: http::Config,
+    /// How much history is kept: `[store]`.
+    pub store: crate::store::Config,
     /// What is logged, and how.
     pub log: log::Config,
     /// Threads.
     pub runtime: Runtime,
     /// The collectors to run.
     pub collectors: Vec<Instance>,
-    /// What is watched: the rules that come with the agent and those of `[[alerts.rules]]`.
-    pub alerts: Vec<Rule>,
 }
 
 /// `[runtime]`.
@@ -79,11 +78,11 @@ struct Raw {
     listen: SocketAddr,
     data_dir: PathBuf,
     tiers: RawTiers,
+    store: store::RawStore,
     http: RawHttp,
     limits: Limits,
     log: log::Config,
     runtime: Runtime,
-    alerts: alerts::Section,
     plugins: IndexMap<String, plugins::Section>,
 }
 
@@ -110,11 +109,11 @@ impl Default for Raw {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10_132),
             data_dir: PathBuf::from("barograph-data"),
             tiers: RawTiers::default(),
+            store: store::RawStore::default(),
             http: RawHttp::default(),
             limits: Limits::default(),
             log: log::Config::default(),
             runtime: Runtime::default(),
-            alerts: alerts::Section::default(),
             plugins: IndexMap::new(),
         }
     }
@@ -165,6 +164,7 @@ impl Config {
             ("listen", self.listen != new.listen),
             ("data_dir", self.data_dir != new.data_dir),
             ("tiers", self.tiers != new.tiers),
+            ("store", self.store != new.store),
             (
                 "http",
                 self.http.allowed_origins != new.http.allowed_origins,
@@ -173,7 +173,6 @@ impl Config {
             ("log", self.log != new.log),
             ("runtime", self.runtime != new.runtime),
             ("plugins", self.collectors != new.collectors),
-            ("alerts", self.alerts != new.alerts),
         ]
         .into_iter()
         .filter_map(|(section, changed)| changed.then_some(section))
@@ -220,12 +219,9 @@ pub(super) mod tests {
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         };
         let sets = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_key(key));
-        let is_key_or_rule = |line: &&str| sets(line) || *line == "[[alerts.rules]]";
-        let lines = text.lines().map(|line| {
-            line.strip_prefix("# ")
-                .filter(is_key_or_rule)
-                .unwrap_or(line)
-        });
+        let lines = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(sets).unwrap_or(line));
         let uncommented = Source::parse(sample, &lines.collect::<Vec<_>>().join("\n")).unwrap();
         let mut config = Config::of_source(&uncommented).unwrap();
         for collector in &mut config.collectors {
@@ -239,6 +235,10 @@ pub(super) mod tests {
             "tiers.fast",
             "tiers.medium",
             "tiers.slow",
+            "store.history",
+            "store.minute_rollups",
+            "store.hour_rollups",
+            "store.disk_max",
             "http.allowed_origins",
             "limits.connections",
             "limits.connections_per_address",
@@ -250,14 +250,6 @@ pub(super) mod tests {
             "plugins.system.interval",
             "plugins.system.timeout",
             "plugins.system.series_max",
-            "alerts.rules[0].name",
-            "alerts.rules[0].metric",
-            "alerts.rules[0].comparison",
-            "alerts.rules[0].warning",
-            "alerts.rules[0].critical",
-            "alerts.rules[0].clear",
-            "alerts.rules[0].for",
-            "alerts.rules[0].message",
         ] {
             assert!(uncommented.contains(key), "{key} is not in the sample");
         }
@@ -265,13 +257,13 @@ pub(super) mod tests {
 
     #[test]
     fn every_mistake_names_its_line() {
-        let text = "lisen = '127.0.0.1:1'\n[tiers]\nfast = 5\nmedum = '5s'\n[store]\nhistory = '24h'\n\
+        let text = "lisen = '127.0.0.1:1'\n[tiers]\nfast = 5\nmedum = '5s'\n[shop]\nopen = '24h'\n\
             [limits]\nconnections = 'many'\n[log]\nformat = 'xml'\n";
         let expected = [
             "config.toml:1: lisen: unknown key; did you mean `listen`?",
             "config.toml:3: tiers.fast: expected a duration such as \"250ms\", \"1s\", \"5m\" or \"24h\", found the number 5",
             "config.toml:4: tiers.medum: unknown key; did you mean `medium`?",
-            "config.toml:5: store: unknown key; there are `listen`, `data_dir`, `tiers`, `http`, `limits`, `log`, `runtime`, `alerts` and `plugins`",
+            "config.toml:5: shop: unknown key; there are `listen`, `data_dir`, `tiers`, `store`, `http`, `limits`, `log`, `runtime` and `plugins`",
             "config.toml:8: limits.connections: expected a whole number from 0 up, found \"many\"",
             "config.toml:10: log.format: expected one of `human` or `json`, found \"xml\"",
         ];

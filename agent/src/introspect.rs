@@ -17,6 +17,8 @@ use crate::clock::{Clock, Tick, Tier, TierSet, Tiers};
 use crate::collect::stats::Registry;
 use crate::http;
 use crate::hub::Hub;
+use crate::store::Level;
+use crate::store::engine::Engine;
 use family::Family;
 
 /// Name of the collector, its plugin and its topic.
@@ -39,6 +41,8 @@ pub struct Sources {
     pub hub: Hub,
     /// The server's numbers.
     pub server: Arc<http::Stats>,
+    /// The store's numbers.
+    pub store: Arc<Engine>,
 }
 
 /// Registers the collector; the future runs it until `stop` says true or its sender is gone.
@@ -87,6 +91,7 @@ impl Reading {
         if tick.due.contains(Tier::Medium) {
             self.plugins(&mut out);
             self.process(&mut out);
+            self.history(&mut out);
         }
         self.plugins_fast(&mut out);
         self.traffic(&mut out, tick.due);
@@ -165,6 +170,28 @@ impl Reading {
         if let Some(bytes) = resident_bytes() {
             self.push(out, &family::RSS, &[], bytes);
         }
+    }
+
+    fn history(&mut self, out: &mut Vec<Sample>) {
+        let status = self.sources.store.status();
+        self.push(out, &family::STORE_SERIES, &[], status.series as f64);
+        self.push(out, &family::STORE_SAMPLES, &[], status.samples as f64);
+        self.push(out, &family::STORE_DROPPED, &[], status.dropped as f64);
+        for (level, bytes) in Level::ALL.into_iter().zip(status.level_bytes) {
+            self.push(out, &family::STORE_DISK, &[level.folder()], bytes as f64);
+        }
+        self.push(
+            out,
+            &family::STORE_DISK,
+            &["head"],
+            status.head_bytes as f64,
+        );
+        if let Some(bytes) = status.bytes_per_sample() {
+            self.push(out, &family::STORE_DENSITY, &[], bytes);
+        }
+        self.push(out, &family::STORE_MEMORY, &[], status.memory_bytes as f64);
+        self.push(out, &family::STORE_BACKLOG, &[], status.backlog as f64);
+        self.push(out, &family::STORE_LOSSES, &[], status.losses as f64);
     }
 
     fn traffic(&mut self, out: &mut Vec<Sample>, due: TierSet) {

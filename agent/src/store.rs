@@ -3,18 +3,31 @@
 //! [`engine`] is the whole store without threads or clocks; this module's task drives it from the bus.
 
 pub mod chunk;
+mod core;
+mod derive;
 pub mod engine;
 pub mod folder;
 pub mod generation;
 pub mod group;
 pub mod head;
 pub mod key;
+mod names;
 pub mod period;
 pub mod query;
 pub mod record;
 pub mod recover;
 pub mod registry;
+mod retention;
 pub mod rollup;
+mod seal;
+mod space;
+mod status;
+pub mod task;
+mod upkeep;
+mod writer;
+
+pub use space::Disk;
+pub use status::Status;
 
 use std::path::PathBuf;
 use std::time::Duration;

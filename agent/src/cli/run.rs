@@ -255,7 +255,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::InUse(_) => Self::AddressInUse(error.to_string()),
-            StartError::DataDir { .. } => Self::DataFolder(error.to_string()),
+            StartError::DataDir { .. } | StartError::Store(_) => {
+                Self::DataFolder(error.to_string())
+            }
             StartError::Listen { .. } | StartError::Spawner(_) => Self::Running(error.to_string()),
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
 const DURATION: &str = "a duration such as \"250ms\", \"1s\", \"5m\" or \"24h\"";
+const SIZE: &str = "a size such as \"512MiB\" or \"1GiB\"";
 const ADDRESS: &str = "an IP address with a port such as \"127.0.0.1:10132\"";
 
 /// A text that `parse` understands; `form` is what is expected.
@@ -44,6 +45,14 @@ pub(crate) fn optional_duration<'de, D: Deserializer<'de>>(
     duration(from).map(Some)
 }
 
+/// For `deserialize_with`: bytes.
+pub(crate) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    from.deserialize_str(Text {
+        form: SIZE,
+        parse: parse_size,
+    })
+}
+
 /// For `deserialize_with`.
 pub(crate) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     from.deserialize_str(Text {
@@ -63,15 +72,44 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
+        "y" => 365 * 86_400_000,
         _ => return None,
     };
     number.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// A whole number with a binary unit, without space.
+fn parse_size(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().ok()?;
+    let (_, unit_bytes) = SIZE_UNITS.into_iter().find(|(name, _)| *name == unit)?;
+    number.checked_mul(unit_bytes)
+}
+
+/// The greatest first.
+const SIZE_UNITS: [(&str, u64); 4] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+];
+
+/// The shortest text that [`size`] reads as this value, as far as whole KiB go.
+pub(crate) fn shown_size(bytes: u64) -> String {
+    let fits = |(_, unit_bytes): &(&str, u64)| bytes > 0 && bytes.is_multiple_of(*unit_bytes);
+    let (unit, unit_bytes) = SIZE_UNITS
+        .into_iter()
+        .find(fits)
+        .unwrap_or(("KiB", 1 << 10));
+    format!("{}{unit}", bytes / unit_bytes)
 }
 
 /// The shortest text that [`duration`] reads as this value, as far as whole milliseconds go.
 pub(crate) fn shown(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [
+        (365 * 86_400_000, "y"),
         (86_400_000, "d"),
         (3_600_000, "h"),
         (60_000, "m"),
@@ -149,6 +187,7 @@ mod tests {
             ("5m", Some(300_000)),
             ("24h", Some(86_400_000)),
             ("30d", Some(2_592_000_000)),
+            ("2y", Some(63_072_000_000)),
             ("", None),
             ("1", None),
             ("s", None),
@@ -171,9 +210,31 @@ mod tests {
     #[test]
     fn durations_are_shown_as_they_are_read() {
         for text in [
-            "0ms", "250ms", "1s", "90s", "5m", "1h", "1d", "30d", "1001ms",
+            "0ms", "250ms", "1s", "90s", "5m", "1h", "1d", "30d", "2y", "1001ms",
         ] {
             assert_eq!(shown(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_binary_unit() {
+        for (text, bytes) in [
+            ("64KiB", Some(65_536)),
+            ("1GiB", Some(1 << 30)),
+            ("1536MiB", Some(1_536 << 20)),
+            ("2TiB", Some(2 << 40)),
+            ("", None),
+            ("1", None),
+            ("1GB", None),
+            ("1 GiB", None),
+            ("1.5GiB", None),
+            ("-1GiB", None),
+            ("99999999999TiB", None),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
+            if let Some(bytes) = bytes {
+                assert_eq!(shown_size(bytes), text);
+            }
         }
     }
 

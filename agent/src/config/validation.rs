@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::reader::Mistake;
-use super::{Config, Raw, RawTiers, alerts, plugins, unit};
+use super::{Config, Raw, RawTiers, plugins, store, unit};
 use crate::clock::Tiers;
 use crate::http;
 
@@ -19,7 +19,7 @@ const LIMIT_MAX: usize = 1_000_000;
 const ORIGINS_MAX: usize = 64;
 
 /// Where mistakes go: the path of the key, and the message.
-type Report<'a> = dyn FnMut(&[&str], String) + 'a;
+pub(super) type Report<'a> = dyn FnMut(&[&str], String) + 'a;
 
 /// A value that is wrong is reported; the caller refuses the whole if there was any.
 pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
@@ -31,6 +31,7 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
     check_origins(&raw.http.allowed_origins, &mut report);
     check_numbers(&raw, &mut report);
     let tiers = check_tiers(&raw.tiers, &mut report);
+    let store = store::validate(&raw.store, &mut report);
     Config {
         listen: raw.listen,
         data_dir: raw.data_dir,
@@ -40,9 +41,9 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
             limits: raw.limits,
         },
         log: raw.log,
+        store,
         runtime: raw.runtime,
         collectors: plugins::instances(raw.plugins, &tiers, found),
-        alerts: alerts::rules(raw.alerts, found),
     }
 }
 

@@ -242,3 +242,68 @@ pub(super) const STEPS: Family = family(
     "Times that the wall clock was found stepped.",
 )
 .fact();
+pub(super) const STORE_SERIES: Family = family(
+    "barograph_store_series",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Stored series",
+    "Series that the history knows, also those that are gone.",
+);
+pub(super) const STORE_SAMPLES: Family = family(
+    "barograph_store_samples_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Stored samples",
+    "Samples that the history took.",
+);
+pub(super) const STORE_DROPPED: Family = family(
+    "barograph_store_samples_dropped_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Stored samples",
+    "Samples that the history did not take: late ones, and those that it had no room for.",
+);
+pub(super) const STORE_DISK: Family = family(
+    "barograph_store_disk_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &["level"],
+    "History on disk",
+    "Real bytes on disk of the history, by level: head, raw, m1 (minutes), h1 (hours).",
+);
+pub(super) const STORE_DENSITY: Family = family(
+    "barograph_store_sample_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &[],
+    "Bytes a sample",
+    "Real bytes on disk for each sealed sample.",
+);
+pub(super) const STORE_MEMORY: Family = family(
+    "barograph_store_memory_bytes",
+    Kind::Gauge,
+    Unit::Bytes,
+    &[],
+    "History in memory",
+    "Bytes of the samples that are kept in memory: the last minutes.",
+);
+pub(super) const STORE_BACKLOG: Family = family(
+    "barograph_store_backlog_hours",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Hours to seal",
+    "Hours that are over and not sealed yet.",
+);
+pub(super) const STORE_LOSSES: Family = family(
+    "barograph_store_losses_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "History lost",
+    "Times that something in the history was found damaged or lost; the log says what.",
+)
+.fact();

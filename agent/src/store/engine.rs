@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::core;
 use super::derive;
 use super::folder::{self, Folder};
 use super::generation::Generations;
@@ -15,7 +16,7 @@ use super::registry::{Registry, Selector};
 use super::space::{self, Disk};
 use super::status::Status;
 use super::upkeep::Upkeep;
-use super::{Config, Level, StoreError};
+use super::{Config, HOUR_MS, Level, StoreError};
 use crate::kv::Kv;
 
 /// How much a kill may cost.
@@ -95,8 +96,6 @@ impl Engine {
     pub fn open(root: &Path, config: Config, now_ms: i64) -> Result<Self, StoreError> {
         let folder = Folder::take(root)?;
         let mut losses = folder.notes().to_vec();
-        let core = Arc::new(Kv::open(&root.join("core"))?);
-        let registry = Registry::open(Arc::clone(&core))?;
         let (head, replayed) = Head::open(&root.join("head"))?;
         losses.extend(replayed.losses);
         let levels = [
@@ -104,10 +103,13 @@ impl Engine {
             Generations::open(root, Level::Minute)?,
             Generations::open(root, Level::Hour)?,
         ];
+        let core = core::open(root, &head, &levels)?;
+        losses.extend(core.losses);
+        tell_of_sealed(&head, &levels[Level::Raw as usize], now_ms)?;
         let upkeep = Upkeep::new(&levels);
         let engine = Self {
-            core,
-            registry,
+            core: core.kv,
+            registry: core.registry,
             head,
             levels,
             config,
@@ -267,7 +269,7 @@ impl Engine {
     pub fn status(&self) -> Status {
         let mut status = lock(&self.status).clone();
         status.samples = self.samples.load(Ordering::Relaxed);
-        status.dropped = self.dropped.load(Ordering::Relaxed);
+        status.dropped = self.dropped.load(Ordering::Relaxed) + self.head.lost();
         status.memory_bytes = self.head.sizes().1;
         status
     }
@@ -289,6 +291,19 @@ impl Engine {
         }
         persisted.and(flushed).and(core.map_err(StoreError::from))
     }
+}
+
+/// Tells the head what is sealed at or after the present: a clock that is behind that begins a new epoch.
+fn tell_of_sealed(head: &Head, raw: &Generations, now_ms: i64) -> Result<(), StoreError> {
+    let span_ms = Level::Raw.generation_ms();
+    for start_ms in raw.starts() {
+        if start_ms + span_ms > now_ms {
+            for block in raw.blocks(start_ms, start_ms + span_ms)? {
+                head.saw(block.epoch, block.start_ms + HOUR_MS - 1);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Work {

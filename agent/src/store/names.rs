@@ -19,6 +19,8 @@ pub(super) struct Names {
     catalog: Catalog,
     /// By catalog id.
     numbers: Vec<u32>,
+    /// How many series the registry had forgotten when this was last looked at.
+    forgotten: u64,
 }
 
 impl Names {
@@ -26,6 +28,7 @@ impl Names {
         Self {
             catalog,
             numbers: Vec::new(),
+            forgotten: 0,
         }
     }
 
@@ -36,6 +39,12 @@ impl Names {
         batch: &Batch,
         out: &mut Vec<(u32, f64)>,
     ) -> usize {
+        let forgotten = registry.forgotten();
+        if forgotten != self.forgotten {
+            // Any number may be one of a series that is known no more.
+            self.numbers.fill(UNKNOWN);
+            self.forgotten = forgotten;
+        }
         let mut refused = 0;
         for sample in &batch.samples {
             match self.number(registry, sample.series) {

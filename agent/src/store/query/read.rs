@@ -69,6 +69,9 @@ impl<'a> Reader<'a> {
         aggregation: Aggregation,
         folds: &mut [Fold],
     ) -> bool {
+        if !(self.go_on)() {
+            return false;
+        }
         for (series, fold) in series.iter().zip(folds.iter_mut()) {
             fold.begin(series.kind, aggregation, self.grid.points);
         }
