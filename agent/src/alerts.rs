@@ -26,7 +26,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::kv::{Kv, KvError};
 use crate::protocol::{AlertState, AlertsAnswer};
-use engine::{Engine, Event, Outcome};
+use engine::{Engine, Event, Outcome, Wanted};
 use persist::Changes;
 use rule::Rule;
 
@@ -38,8 +38,16 @@ const WRITE_MAX: Duration = Duration::from_secs(2);
 /// Changes that may be lost, such as of pending alerts, are written this often at most.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 
+/// Windows that are filled by one look into history.
+const REFILL_MAX: usize = 100;
+/// Windows that may wait for it; others fill by themselves.
+const WANTED_MAX: usize = 10_000;
+
+/// Gives what a series was like before: gauges' values and counters' rates by Unix milliseconds, oldest
+/// first. Called on a thread that may block.
+pub type History = Arc<dyn Fn(&Wanted, i64) -> Vec<(i64, f64)> + Send + Sync>;
+
 /// What the part works with.
-#[derive(Debug)]
 pub struct Parts {
     /// Time of the start and of writes.
     pub clock: Clock,
@@ -51,6 +59,17 @@ pub struct Parts {
     pub core: Arc<Kv>,
     /// All rules.
     pub rules: Vec<Rule>,
+    /// What windows are filled with as their series come; called with the present as Unix milliseconds.
+    pub history: History,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("core", &self.core)
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Cloneable handle.
@@ -77,6 +96,9 @@ pub fn start(
         alerts: alerts.clone(),
         queue: parts.queue,
         clock: parts.clock,
+        history: parts.history,
+        wanted: Vec::new(),
+        refilling: None,
         writer: Writer {
             core: parts.core,
             events: sender,
@@ -108,15 +130,29 @@ impl Alerts {
         }
     }
 
+    /// Without rules, for tests of what holds a handle.
+    #[cfg(test)]
+    pub(crate) fn idle(catalog: Catalog, clock: &Clock) -> Self {
+        let engine = Engine::new(catalog, Vec::new(), Vec::new(), clock.mono());
+        Self(Arc::new(Mutex::new(engine)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Engine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// What history gave for a window.
+type Refill = (Wanted, Vec<(i64, f64)>);
+
 struct Task {
     alerts: Alerts,
     queue: Queue,
     clock: Clock,
+    history: History,
+    /// Windows to fill.
+    wanted: Vec<Wanted>,
+    refilling: Option<JoinHandle<Vec<Refill>>>,
     writer: Writer,
 }
 
@@ -150,17 +186,50 @@ impl Task {
                 }
                 batch = self.queue.next() => {
                     let Some(batch) = batch else { break };
-                    let outcome = {
+                    let mut outcome = {
                         let mut engine = self.alerts.lock();
                         engine.batch(&batch);
                         engine.take()
                     };
+                    self.wanted.append(&mut outcome.wanted);
+                    self.wanted.truncate(WANTED_MAX);
+                    self.refill().await;
                     self.writer.add(outcome);
                     self.writer.go_on(self.clock.mono());
                 }
             }
         }
         self.writer.stop(self.clock.mono()).await;
+    }
+}
+
+impl Task {
+    /// Takes in what history gave, and asks for more, one look at a time.
+    async fn refill(&mut self) {
+        if self.refilling.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(done) = self.refilling.take()
+        {
+            // A look that panicked leaves its windows to fill by themselves.
+            let found = done.await.unwrap_or_default();
+            let (now_ms, now) = (self.clock.now_ms(), self.clock.mono());
+            let mut engine = self.alerts.lock();
+            for (wanted, points) in &found {
+                engine.refill(wanted, points, now_ms, now);
+            }
+        }
+        if self.refilling.is_some() || self.wanted.is_empty() {
+            return;
+        }
+        let count = self.wanted.len().min(REFILL_MAX);
+        let wanted: Vec<_> = self.wanted.drain(..count).collect();
+        let (history, now_ms) = (Arc::clone(&self.history), self.clock.now_ms());
+        self.refilling = Some(tokio::task::spawn_blocking(move || {
+            let answer = |wanted: Wanted| {
+                let points = history(&wanted, now_ms);
+                (wanted, points)
+            };
+            wanted.into_iter().map(answer).collect()
+        }));
     }
 }
 

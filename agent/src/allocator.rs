@@ -1,7 +1,9 @@
 //! Which allocator the process has, and how it is set up.
 //!
 //! The default is the C library's with two arenas: as many as there are workers, because each further one
-//! keeps memory of its own. The features `alloc-mimalloc` and `alloc-jemalloc` exist for the comparison in
+//! keeps memory of its own. Blocks from 256 KiB on are mapped one by one, and so given back when they are freed:
+//! left to itself the library raises that limit to the largest block that was ever freed, and then the page tables
+//! of the store's databases (6 MB each, hardly touched) are zeroed and kept. The features `alloc-mimalloc` and `alloc-jemalloc` exist for the comparison in
 //! `docs/benchmarks.md`. Only `main` and `version` call this.
 
 #[cfg(all(feature = "alloc-mimalloc", feature = "alloc-jemalloc"))]
@@ -33,9 +35,15 @@ pub const NAME: &str = if cfg!(feature = "alloc-mimalloc") {
 ))]
 pub fn set_up() {
     const ARENAS: libc::c_int = 2;
-    // SAFETY: `mallopt` only sets a number inside of the C library, and no other thread runs yet.
-    // It can refuse, and then the process merely needs more memory.
-    let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, ARENAS) };
+    const MAPPED_BYTES: libc::c_int = 256 << 10;
+    for (parameter, value) in [
+        (libc::M_ARENA_MAX, ARENAS),
+        (libc::M_MMAP_THRESHOLD, MAPPED_BYTES),
+    ] {
+        // SAFETY: `mallopt` only sets a number inside of the C library, and no other thread runs yet.
+        // It can refuse, and then the process merely needs more memory.
+        let _ = unsafe { libc::mallopt(parameter, value) };
+    }
 }
 
 /// Sets the allocator up; there is nothing to set with this one.

@@ -1,9 +1,11 @@
 //! The whole agent: the only file that knows all parts. It wires them, starts them and stops them in order.
 //!
 //! The store is opened first: it refuses a folder that another agent has. Stop order: the server stops accepting and
-//! tells its clients when to come back, collectors stop, the bus drains into the hub and the store, the hub ends, the
-//! store flushes and syncs. Each step is bounded, and what does not end is named in the log.
+//! tells its clients when to come back, collectors stop, the bus drains into the hub, the alerts and the store, the
+//! alerts write what changed, the hub ends, the store flushes and syncs. Each step is bounded, and what does not end
+//! is named in the log.
 
+mod alerting;
 mod collectors;
 
 use std::io;
@@ -31,7 +33,8 @@ use crate::http::{self, State};
 use crate::hub::{self, Hub};
 use crate::store::engine::Engine;
 use crate::store::{self, StoreError};
-use crate::{introspect, machine};
+use crate::{control, introspect, machine};
+use alerting::Alerting;
 use collectors::Collectors;
 pub use collectors::MakeRunner;
 
@@ -49,6 +52,14 @@ pub enum StartError {
     )]
     DataDir {
         /// As configured.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The socket for the command line can't be made.
+    #[error("{path} can't be made: {error}")]
+    Socket {
+        /// In the data folder.
         path: PathBuf,
         /// Why.
         error: io::Error,
@@ -84,10 +95,13 @@ pub struct App<R: Runner = Process> {
     hub: Hub,
     address: SocketAddr,
     stop_server: watch::Sender<bool>,
+    stop_control: watch::Sender<bool>,
     stop_introspect: watch::Sender<bool>,
     server: Task,
+    control: Task,
     introspect: Task,
     hub_task: Task,
+    alerting: Alerting,
     store: Task,
     engine: Arc<Engine>,
 }
@@ -124,12 +138,14 @@ impl<R: Runner> App<R> {
             clock.now_ms(),
         )?);
         let (listener, address) = listen(config.listen)?;
+        let socket = bind_socket(&config.data_dir)?;
         let (bus, queues) = Bus::new(&[
             ("hub", HUB_QUEUE_BATCHES),
             ("store", store::task::QUEUE_BATCHES),
+            ("alerts", alerting::QUEUE_BATCHES),
         ]);
-        let [queue, store_queue] =
-            <[Queue; 2]>::try_from(queues).expect("two queues were asked for");
+        let [queue, store_queue, alerts_queue] =
+            <[Queue; 3]>::try_from(queues).expect("three queues were asked for");
         let (catalog, board, tiers) = (Catalog::default(), Board::default(), config.tiers);
         let current = Current::new(catalog.clone());
         let (hub, run_hub) = hub::start(hub::Parts {
@@ -140,6 +156,7 @@ impl<R: Runner> App<R> {
             current: current.clone(),
             queue,
         });
+        let alerting = Alerting::start(&engine, &clock, &catalog, alerts_queue, &config, &hub);
         let parts = Parts {
             clock: clock.clone(),
             tiers,
@@ -162,6 +179,7 @@ impl<R: Runner> App<R> {
             catalog: catalog.clone(),
             board: parts.board.clone(),
             current,
+            alerts: alerting.alerts.clone(),
             hub: hub.clone(),
             started_at: clock.now_ms(),
             agent_id: random_id(),
@@ -169,9 +187,18 @@ impl<R: Runner> App<R> {
             address,
             started: clock.mono(),
             stats: Arc::default(),
+            store: Arc::clone(&engine),
+            queries: http::Queries::default(),
         };
         let server = Arc::clone(&state.stats);
         let serving = http::serve(listener, Arc::new(state), server_stops);
+        let (stop_control, control_stops) = watch::channel(false);
+        let control = control::Parts {
+            clock: clock.clone(),
+            engine: Arc::clone(&engine),
+            root: config.data_dir.clone(),
+        };
+        let controlling = control::serve(socket, control, control_stops);
         let storing = store::task::run(store::task::Parts {
             clock: clock.clone(),
             catalog: catalog.clone(),
@@ -194,6 +221,8 @@ impl<R: Runner> App<R> {
         Ok(Self {
             introspect: Task::spawn("introspection", introspect),
             hub_task: Task::spawn("hub", run_hub),
+            alerting,
+            control: Task::spawn("agent.sock", controlling),
             store: Task::spawn("store", storing),
             engine,
             server: Task::spawn("server", serving),
@@ -202,6 +231,7 @@ impl<R: Runner> App<R> {
             hub,
             address,
             stop_server,
+            stop_control,
             stop_introspect,
         })
     }
@@ -233,11 +263,15 @@ impl<R: Runner> App<R> {
             .config
             .changes(&new)
             .into_iter()
-            .filter(|section| !matches!(*section, "plugins" | "log"))
+            .filter(|section| !matches!(*section, "plugins" | "log" | "alerts"))
             .collect();
         self.collectors.exchange(&new.collectors).await;
         self.config.collectors = new.collectors;
         self.config.log = new.log;
+        if self.config.alerts != new.alerts {
+            self.alerting.alerts.set_rules(new.alerts.clone());
+            self.config.alerts = new.alerts;
+        }
         fixed
     }
 
@@ -246,13 +280,17 @@ impl<R: Runner> App<R> {
         let parts = self.collectors.parts.clone();
         let step = || parts.clock.mono() + STEP_TIMEOUT;
         self.stop_server.send_replace(true);
-        self.server.join(step()).await;
+        self.stop_control.send_replace(true);
+        let accepting = step();
+        self.server.join(accepting).await;
+        self.control.join(accepting).await;
         self.collectors.stop_all().await;
         self.stop_introspect.send_replace(true);
         self.introspect.join(step()).await;
         let last = step();
-        // The last handles of bus and hub go, so the queues end, and with them the hub and the store.
+        // The last handles of bus and hub go, so the queues end, and with them the alerts, the hub and the store.
         drop((parts, self.hub));
+        self.alerting.join(last).await;
         self.hub_task.join(last).await;
         self.store.join(last).await;
     }
@@ -295,6 +333,13 @@ fn prepare_folder(path: &Path) -> Result<(), StartError> {
     let probe = path.join(format!(".writable-{}", random_id()));
     std::fs::File::create_new(&probe).map_err(fail)?;
     std::fs::remove_file(&probe).map_err(fail)
+}
+
+fn bind_socket(data_dir: &Path) -> Result<control::Socket, StartError> {
+    control::Socket::bind(data_dir).map_err(|error| {
+        let path = data_dir.join(control::SOCKET);
+        StartError::Socket { path, error }
+    })
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

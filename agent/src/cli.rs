@@ -5,9 +5,18 @@
 //! to stderr. The hidden `plugin-host` is how the agent starts itself as the process of a plugin; nobody
 //! types it.
 
+mod backup;
 mod check;
+mod doctor;
+mod export;
+mod origin;
+mod output;
 mod plugin;
+mod query;
+mod restore;
 mod run;
+mod scope;
+mod table;
 mod version;
 
 use std::io::{self, Write};
@@ -46,6 +55,35 @@ enum Command {
     /// Try and look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Show the history of some metrics, as a table or as JSON
+    Query(query::Arguments),
+    /// Write samples or points as OpenMetrics, JSON lines or CSV
+    Export(export::Arguments),
+    /// Copy the whole history into one file, also while the agent runs
+    Backup {
+        /// The file; it appears when it is whole and was read back
+        file: PathBuf,
+        /// Another data folder than the configured one
+        #[arg(long, value_name = "FOLDER")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Make an empty data folder the one that a backup was taken of
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Another data folder than the configured one
+        #[arg(long, value_name = "FOLDER")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Check everything in the data folder of an agent that does not run; exits with 1 if something is wrong
+    Doctor {
+        /// Repair what can be repaired
+        #[arg(long)]
+        repair: bool,
+        /// Another data folder than the configured one
+        #[arg(long, value_name = "FOLDER")]
+        data_dir: Option<PathBuf>,
+    },
     /// Print version, platform and allocator
     Version {
         /// Print one JSON object
@@ -98,6 +136,14 @@ enum Failure {
 }
 
 impl Failure {
+    /// Names the file that it is about.
+    fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Running(message) => Self::Running(format!("{}: {message}", path.display())),
+            other => other,
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
@@ -114,7 +160,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Running(format!("stdout cannot be written: {error}")),
+            _ => Self::Running(format!("the output cannot be written: {error}")),
         }
     }
 }
@@ -163,6 +209,11 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
             json,
         }) => plugin::run_once(config, &plugin, ticks, json),
         Command::Plugin(PluginCommand::Inspect { file, json }) => plugin::inspect(&file, json),
+        Command::Query(arguments) => query::run(config, arguments),
+        Command::Export(arguments) => export::run(config, arguments),
+        Command::Backup { file, data_dir } => backup::run(config, data_dir, &file),
+        Command::Restore { file, data_dir } => restore::run(config, data_dir, &file),
+        Command::Doctor { repair, data_dir } => doctor::run(config, data_dir, repair),
         Command::Version { json } => version::run(json),
     }
 }

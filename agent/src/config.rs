@@ -9,6 +9,7 @@
 //! A variable's name is `BAROGRAPH_` and the key's path, joined by `__`: `BAROGRAPH_LOG__FORMAT=json`.
 //! `data_dir` and other relative paths are relative to the working directory.
 
+mod alerts;
 mod error;
 mod node;
 mod plugins;
@@ -32,6 +33,7 @@ pub use node::Origin;
 pub use plugins::{HOST_KEYS, Instance};
 pub use source::{Source, VARIABLE_PREFIX};
 
+use crate::alerts::rule::Rule;
 use crate::clock::Tiers;
 use crate::http::Limits;
 use crate::{http, log};
@@ -60,6 +62,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// The collectors to run.
     pub collectors: Vec<Instance>,
+    /// What is watched: the rules that come with the agent and those of `[[alerts.rules]]`.
+    pub alerts: Vec<Rule>,
 }
 
 /// `[runtime]`.
@@ -83,6 +87,7 @@ struct Raw {
     limits: Limits,
     log: log::Config,
     runtime: Runtime,
+    alerts: alerts::Section,
     plugins: IndexMap<String, plugins::Section>,
 }
 
@@ -114,6 +119,7 @@ impl Default for Raw {
             limits: Limits::default(),
             log: log::Config::default(),
             runtime: Runtime::default(),
+            alerts: alerts::Section::default(),
             plugins: IndexMap::new(),
         }
     }
@@ -173,6 +179,7 @@ impl Config {
             ("log", self.log != new.log),
             ("runtime", self.runtime != new.runtime),
             ("plugins", self.collectors != new.collectors),
+            ("alerts", self.alerts != new.alerts),
         ]
         .into_iter()
         .filter_map(|(section, changed)| changed.then_some(section))
@@ -219,9 +226,12 @@ pub(super) mod tests {
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         };
         let sets = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_key(key));
-        let lines = text
-            .lines()
-            .map(|line| line.strip_prefix("# ").filter(sets).unwrap_or(line));
+        let is_key_or_rule = |line: &&str| sets(line) || *line == "[[alerts.rules]]";
+        let lines = text.lines().map(|line| {
+            line.strip_prefix("# ")
+                .filter(is_key_or_rule)
+                .unwrap_or(line)
+        });
         let uncommented = Source::parse(sample, &lines.collect::<Vec<_>>().join("\n")).unwrap();
         let mut config = Config::of_source(&uncommented).unwrap();
         for collector in &mut config.collectors {
@@ -250,6 +260,14 @@ pub(super) mod tests {
             "plugins.system.interval",
             "plugins.system.timeout",
             "plugins.system.series_max",
+            "alerts.rules[0].name",
+            "alerts.rules[0].metric",
+            "alerts.rules[0].comparison",
+            "alerts.rules[0].warning",
+            "alerts.rules[0].critical",
+            "alerts.rules[0].clear",
+            "alerts.rules[0].for",
+            "alerts.rules[0].message",
         ] {
             assert!(uncommented.contains(key), "{key} is not in the sample");
         }
@@ -263,7 +281,7 @@ pub(super) mod tests {
             "config.toml:1: lisen: unknown key; did you mean `listen`?",
             "config.toml:3: tiers.fast: expected a duration such as \"250ms\", \"1s\", \"5m\" or \"24h\", found the number 5",
             "config.toml:4: tiers.medum: unknown key; did you mean `medium`?",
-            "config.toml:5: shop: unknown key; there are `listen`, `data_dir`, `tiers`, `store`, `http`, `limits`, `log`, `runtime` and `plugins`",
+            "config.toml:5: shop: unknown key; there are `listen`, `data_dir`, `tiers`, `store`, `http`, `limits`, `log`, `runtime`, `alerts` and `plugins`",
             "config.toml:8: limits.connections: expected a whole number from 0 up, found \"many\"",
             "config.toml:10: log.format: expected one of `human` or `json`, found \"xml\"",
         ];

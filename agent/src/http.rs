@@ -1,12 +1,15 @@
 //! The HTTP server: every request from outside comes through here.
 //!
-//! GET `/healthz`, `/metrics`, `/api/catalog`, `/api/dashboard/metrics[?topic=]`, `/dashboard/…` (`/` and
+//! GET `/healthz`, `/metrics`, `/api/catalog`, `/api/dashboard/metrics[?topic=]`,
+//! `/api/dashboard/metrics/history?metric=`, `/api/dashboard/alerts[?state=]`, `/dashboard/…` (`/` and
 //! `/dashboard` lead there) and `/ws`; HEAD as GET, except for `/ws`. `listener` accepts and bounds
-//! connections, `guard` decides who may ask, `router` finds the handler, the other files are one area
-//! each. Handlers read the catalog, the current values and the health board; live data comes from the hub.
-//! It collects nothing, and nothing outside of it knows hyper or fastwebsockets.
+//! connections, `guard` decides who may ask, `router` finds the handler, the other files are one area each.
+//! Handlers read the catalog, the current values and the health board; live data comes from the hub, the past
+//! from the store. It collects nothing, and nothing outside of it knows hyper or fastwebsockets.
 
+mod alerts;
 mod assets;
+mod body;
 mod catalog;
 mod dashboard;
 mod error;
@@ -14,6 +17,7 @@ pub mod exposition;
 pub mod frame;
 pub mod guard;
 mod health;
+mod history;
 mod listener;
 mod router;
 mod seats;
@@ -26,14 +30,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+pub use history::Queries;
 pub use listener::serve;
 
+use crate::alerts::Alerts;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tier, Tiers};
 use crate::current::Current;
 use crate::health::Board;
 use crate::hub::Hub;
 use crate::protocol::{HostInfo, TierIntervals};
+use crate::store::engine::Engine;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -85,6 +92,8 @@ pub struct State {
     pub current: Current,
     /// States of the components.
     pub board: Board,
+    /// Rules and alerts.
+    pub alerts: Alerts,
     /// Live data.
     pub hub: Hub,
     /// The machine.
@@ -99,6 +108,10 @@ pub struct State {
     pub address: SocketAddr,
     /// What the server counts.
     pub stats: Arc<Stats>,
+    /// The past.
+    pub store: Arc<Engine>,
+    /// Places for questions to it.
+    pub queries: Queries,
 }
 
 impl State {

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod control;
 pub mod current;
 pub mod health;
 pub mod http;
@@ -25,6 +26,7 @@ pub mod kv;
 pub mod log;
 mod machine;
 mod matching;
+pub mod moment;
 pub mod protocol;
 pub mod store;
 #[cfg(test)]

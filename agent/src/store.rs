@@ -2,10 +2,13 @@
 //!
 //! [`engine`] is the whole store without threads or clocks; this module's task drives it from the bus.
 
+pub mod backup;
+pub mod checkup;
 pub mod chunk;
 mod core;
 mod derive;
 pub mod engine;
+pub mod export;
 pub mod folder;
 pub mod generation;
 pub mod group;

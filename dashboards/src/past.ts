@@ -199,7 +199,7 @@ export class Past {
         this.done(ask);
         this.trouble = null;
         this.failures = 0;
-        ask.grid.take(answer, [...ask.metrics], askedAt);
+        ask.grid.take(answer, [...ask.metrics], [ask.from, ask.to], askedAt);
         for (const name of ask.metrics) {
           const key = `${ask.grid.stepMs} ${name}`;
           if (answer.complete) this.stopped.delete(key);

@@ -8,11 +8,13 @@ mod agent;
 mod allocator;
 mod idle;
 mod netdata;
+mod peer;
 mod process;
 mod request;
 mod row;
 mod served;
 mod startup;
+pub(crate) mod store;
 
 use lexopt::ValueExt as _;
 
@@ -24,11 +26,12 @@ use crate::{needs, web};
 pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
     let name = match parser.next()? {
         Some(lexopt::Arg::Value(name)) => name.string()?,
-        _ => return Err("bench takes one of agent, startup, allocator".into()),
+        _ => return Err("bench takes one of agent, startup, allocator, store".into()),
     };
     let mut seconds = 60_u64;
     let mut rounds = 20_usize;
     let mut peers = false;
+    let mut parts = Vec::new();
     while let Some(argument) = parser.next()? {
         match (argument, name.as_str()) {
             (lexopt::Arg::Long("seconds"), "agent" | "allocator") => {
@@ -37,7 +40,8 @@ pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
             (lexopt::Arg::Long("rounds"), "startup") => {
                 rounds = parser.value()?.parse::<usize>()?.max(1);
             }
-            (lexopt::Arg::Long("peers"), "agent") => peers = true,
+            (lexopt::Arg::Long("peers"), "agent" | "store") => peers = true,
+            (lexopt::Arg::Value(part), "store") => parts.push(part.string()?),
             (other, _) => return Err(other.unexpected().into()),
         }
     }
@@ -46,6 +50,7 @@ pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
         "agent" => agent::agent(&place, seconds, peers),
         "startup" => startup::startup(&place, rounds),
         "allocator" => allocator::allocator(&place, seconds),
+        "store" => store::store(&place, &parts, peers),
         other => Err(format!("no measurement is called {other}").into()),
     }
 }

@@ -41,7 +41,10 @@ usage: cargo xtask COMMAND
   bench agent [--seconds 60] [--peers]
   bench startup [--rounds 20]
   bench allocator [--seconds 60]
+  bench store [codec|sled|days|questions ...] [--peers]
   soak simulation        run the simulation with many seeds
+  soak kill              kill the store's writer 200 times
+  soak store             write simulated days and see that disk, memory and open time stay flat
 ";
 
 fn main() -> ExitCode {

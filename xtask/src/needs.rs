@@ -56,6 +56,13 @@ pub(crate) const PROMTOOL: Need = Need {
     services: &["prometheus"],
 };
 
+pub(crate) const VICTORIA_METRICS: Need = Need {
+    name: "VictoriaMetrics",
+    programs: &["victoria-metrics"],
+    packages: &["victoria-metrics"],
+    services: &["victoria-metrics"],
+};
+
 pub(crate) const NODE_EXPORTER: Need = Need {
     name: "prometheus-node-exporter",
     programs: &["prometheus-node-exporter"],

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use super::state::{self, Moment, State, Transition};
 use super::watch::{self, Subject, Watch};
 use crate::bus::Batch;
 use crate::catalog::{Catalog, CollectorId, SeriesId, Tables};
-use crate::protocol::{AlertInfo, AlertState, RuleInfo, ServerEvent};
+use crate::protocol::{AlertInfo, AlertState, Labels, RuleInfo, ServerEvent};
 
 /// Channel of the events.
 const CHANNEL: &str = "admin";
@@ -32,6 +33,21 @@ const SWEEP_MS: i64 = 1_000;
 /// An event for the admins.
 pub type Event = ServerEvent<AlertInfo>;
 
+/// A series whose window can be filled with what was before it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Where the answer belongs.
+    place: (CollectorId, SeriesId, String),
+    /// Its collector's name.
+    pub collector: String,
+    /// Its metric.
+    pub metric: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// How far back.
+    pub span: Duration,
+}
+
 /// What came of what the engine was told since it was asked last.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -41,6 +57,8 @@ pub struct Outcome {
     pub changes: Changes,
     /// Among the changes is one that must not be told twice after a restart.
     pub is_urgent: bool,
+    /// Windows that are empty.
+    pub wanted: Vec<Wanted>,
 }
 
 /// See the module.
@@ -136,6 +154,22 @@ impl Engine {
         }
     }
 
+    /// Fills a window with what was before: gauges' values and counters' rates, oldest first, by Unix time.
+    /// `now` is the present on both clocks.
+    pub fn refill(&mut self, wanted: &Wanted, points: &[(i64, f64)], now_ms: i64, now: Instant) {
+        let ahead_ms = now_ms - self.mono_ms(now);
+        let points: Vec<_> = points
+            .iter()
+            .map(|(at, value)| (at - ahead_ms, *value))
+            .collect();
+        let (collector, series, rule) = &wanted.place;
+        let watches = self.collectors.get_mut(collector);
+        let watches = watches.into_iter().flat_map(|known| &mut known.watches);
+        for watch in watches.filter(|watch| watch.series == *series && watch.rule.name == *rule) {
+            watch.refill(&points);
+        }
+    }
+
     /// What happened since this was called last.
     pub fn take(&mut self) -> Outcome {
         std::mem::take(&mut self.outcome)
@@ -174,12 +208,12 @@ impl Engine {
         let catalog = self.catalog.clone();
         let tables = catalog.read();
         let version = (tables.collector(collector).revision, self.edition);
-        let watched = self.collectors.entry(collector).or_default();
-        if watched.version == Some(version) {
+        let known = self.collectors.entry(collector).or_default();
+        if known.version == Some(version) {
             return;
         }
-        watched.version = Some(version);
-        let old = std::mem::take(&mut watched.watches);
+        known.version = Some(version);
+        let old = std::mem::take(&mut known.watches);
         self.watches -= old.len();
         let mut old: HashMap<(SeriesId, String), Watch> = old
             .into_iter()
@@ -187,8 +221,7 @@ impl Engine {
             .collect();
         let mut watches = Vec::new();
         for (series, rule) in self.pairs(collector, &tables) {
-            let known = old.remove(&(series, rule.name.clone()));
-            if let Some(mut watch) = known.filter(|watch| watch.rule.metric == rule.metric) {
+            if let Some(mut watch) = old.remove(&(series, rule.name.clone())) {
                 watch.adopt(rule);
                 watches.push(watch);
             } else if self.watches + watches.len() < WATCHES_MAX {
@@ -196,7 +229,9 @@ impl Engine {
                 let id = watch::id(&rule, &subject);
                 let kept = self.detached.remove(&id);
                 let state = kept.map_or(State::Inactive, |saved| saved.state);
-                watches.push(Watch::new(rule, series, subject, state));
+                let watch = Watch::new(rule, series, subject, state);
+                self.outcome.wanted.extend(wanted(collector, &watch));
+                watches.push(watch);
             } else if !std::mem::replace(&mut self.is_full, true) {
                 tracing::error!(
                     "rules would watch more than {WATCHES_MAX} series; narrow them by labels"
@@ -212,8 +247,8 @@ impl Engine {
         for (position, watch) in watches.iter().enumerate() {
             by_series.entry(watch.series).or_default().push(position);
         }
-        let watched = self.collectors.entry(collector).or_default();
-        (watched.watches, watched.by_series) = (watches, by_series);
+        let known = self.collectors.entry(collector).or_default();
+        (known.watches, known.by_series) = (watches, by_series);
     }
 
     /// The series of a collector with the rules that want them.
@@ -226,7 +261,7 @@ impl Engine {
             let name = &tables.metric(series.metric).name;
             for rule in self.rules.iter().filter(|rule| rule.metric == *name) {
                 let labels: Vec<_> = tables.labels(id).collect();
-                if rule.wants(labels.iter().copied()) {
+                if rule.wants(&labels) {
                     pairs.push((id, Arc::clone(rule)));
                 }
             }
@@ -338,6 +373,18 @@ impl Outcome {
     }
 }
 
+fn wanted(collector: CollectorId, watch: &Watch) -> Option<Wanted> {
+    let span = watch.span()?;
+    let subject = watch.subject();
+    Some(Wanted {
+        place: (collector, watch.series, watch.rule.name.clone()),
+        collector: subject.collector.clone(),
+        metric: watch.rule.metric.clone(),
+        labels: subject.labels.clone(),
+        span,
+    })
+}
+
 fn subject(series: SeriesId, tables: &Tables) -> Subject {
     let known = tables.series(series);
     let metric = tables.metric(known.metric);
@@ -366,7 +413,7 @@ fn waiting_for(rule: &Rule, tables: &Tables) -> Option<String> {
         .filter(|(_, series)| series.metric == id && !series.retired);
     let is_watched = series.any(|(id, _)| {
         let labels: Vec<_> = tables.labels(id).collect();
-        rule.wants(labels.iter().copied())
+        rule.wants(&labels)
     });
     if is_watched {
         return None;

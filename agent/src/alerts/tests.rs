@@ -73,6 +73,7 @@ impl Rig {
             queue: queues.remove(0),
             core: Arc::clone(core),
             rules: rules(),
+            history: Arc::new(|_, _| Vec::new()),
         });
         Self {
             bus,

@@ -4,11 +4,12 @@
 //! and takes time as an argument.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::persist::Saved;
 use super::rule::{Facts, Function, Rule};
 use super::state::{self, Moment, State, Transition};
-use super::window::{Input, Window};
+use super::window::{Input, Point, Window};
 use crate::catalog::{Kind, SeriesId, Unit};
 use crate::clock::Tier;
 use crate::protocol::{AlertInfo, AlertState, Labels, Severity};
@@ -100,6 +101,38 @@ impl Watch {
         self.sampled = true;
     }
 
+    /// What the rule looks at besides the newest value.
+    pub(super) fn span(&self) -> Option<Duration> {
+        self.window.as_ref().map(|_| self.rule.window)
+    }
+
+    /// Fills the window with what was before the first sample: gauges' values and counters' rates, oldest
+    /// first, by their time on the clock that is never stepped.
+    pub(super) fn refill(&mut self, points: &[(i64, f64)]) {
+        let Some(window) = &mut self.window else {
+            return;
+        };
+        let mut older = Window::new(self.rule.window);
+        let mut before = None::<(i64, f64)>;
+        for &(at_ms, value) in points {
+            let change = before.map(|(before_ms, before)| {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a span in milliseconds is small"
+                )]
+                let seconds = (at_ms - before_ms) as f64 / 1_000.0;
+                match self.subject.kind {
+                    Kind::Gauge => (value - before, seconds),
+                    Kind::Counter => (value * seconds, seconds),
+                }
+            });
+            before = Some((at_ms, value));
+            let value = Some(value);
+            older.push(at_ms, Point { value, change });
+        }
+        window.prepend(older);
+    }
+
     /// Evaluates the rule after a batch. Without a sample in a batch that should have had one, the series is
     /// absent; in another one there is nothing to say.
     pub(super) fn evaluate(
@@ -120,6 +153,11 @@ impl Watch {
         let (state, transition) = state::step(&self.rule.limits, &self.state, self.value, now);
         self.state = state;
         transition
+    }
+
+    /// What of the series is shown.
+    pub(super) const fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     /// The alert's present form; `None` while it is inactive.

@@ -132,6 +132,27 @@ impl Window {
         self.expire(at_ms);
     }
 
+    /// Puts what `older` holds before what is there, as far as it is older: a start goes on where the last run
+    /// ended.
+    pub fn prepend(&mut self, older: Self) {
+        let first_ms = self
+            .buckets
+            .front()
+            .map_or(i64::MAX, |first| first.start_ms);
+        for bucket in older.buckets.into_iter().rev() {
+            if bucket.last_ms < first_ms {
+                self.buckets.push_front(bucket);
+            }
+        }
+        self.begun_ms = match (older.begun_ms, self.begun_ms) {
+            (Some(older), Some(own)) => Some(older.min(own)),
+            (older, own) => older.or(own),
+        };
+        if let Some(newest_ms) = self.buckets.back().map(|last| last.last_ms) {
+            self.expire(newest_ms);
+        }
+    }
+
     /// Lets go of what is older than the window. Called where a sample should have come and did not.
     pub fn expire(&mut self, now_ms: i64) {
         let oldest = now_ms - self.span_ms;
@@ -223,6 +244,13 @@ mod tests {
         window
     }
 
+    fn point(value: f64) -> Point {
+        Point {
+            value: Some(value),
+            change: None,
+        }
+    }
+
     fn values(values: &[f64]) -> Vec<Option<f64>> {
         values.iter().copied().map(Some).collect()
     }
@@ -287,6 +315,24 @@ mod tests {
             window(1, Kind::Gauge, &values(&[7.0, 7.0])).value(Function::P95),
             7.0,
         );
+    }
+
+    #[test]
+    fn a_window_is_filled_from_before() {
+        let mut live = Window::new(Duration::from_secs(10));
+        for second in 0..2 {
+            live.push(second * 1_000, point(5.0));
+        }
+        assert_eq!(live.value(Function::Avg), None);
+        let mut older = Window::new(Duration::from_secs(10));
+        for second in -20..1 {
+            older.push(second * 1_000, point(1.0));
+        }
+        live.prepend(older);
+        // Ten seconds up to the newest: eight of before, two of now.
+        close(live.value(Function::Avg), 1.8);
+        live.prepend(Window::new(Duration::from_secs(10)));
+        close(live.value(Function::Avg), 1.8);
     }
 
     #[test]

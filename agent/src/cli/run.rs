@@ -258,7 +258,9 @@ impl From<StartError> for Failure {
             StartError::DataDir { .. } | StartError::Store(_) => {
                 Self::DataFolder(error.to_string())
             }
-            StartError::Listen { .. } | StartError::Spawner(_) => Self::Running(error.to_string()),
+            StartError::Listen { .. } | StartError::Socket { .. } | StartError::Spawner(_) => {
+                Self::Running(error.to_string())
+            }
         }
     }
 }

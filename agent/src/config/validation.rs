@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::reader::Mistake;
-use super::{Config, Raw, RawTiers, plugins, store, unit};
+use super::{Config, Raw, RawTiers, alerts, plugins, store, unit};
 use crate::clock::Tiers;
 use crate::http;
 
@@ -44,6 +44,7 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
         store,
         runtime: raw.runtime,
         collectors: plugins::instances(raw.plugins, &tiers, found),
+        alerts: alerts::rules(raw.alerts, found),
     }
 }
 

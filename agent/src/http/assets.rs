@@ -5,7 +5,6 @@
 //! answered with 304 while it is the same. The content policy allows what this agent serves and no more.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -76,11 +75,7 @@ fn answer(file: &'static File, headers: &HeaderMap) -> Answer {
         None => format!("\"{}\"", file.tag),
     };
     let unchanged = is_known(&tag, headers);
-    let mut answer = Response::new(Full::new(Bytes::from_static(if unchanged {
-        b""
-    } else {
-        body
-    })));
+    let mut answer = Response::new(Bytes::from_static(if unchanged { b"" } else { body }).into());
     if unchanged {
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
     }

@@ -5,15 +5,15 @@
 //! handlers say what went wrong.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use super::body::Body;
 use crate::protocol::{ErrorAnswer, ErrorBody};
 
 /// What every handler gives.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Body>;
 
 /// An error over HTTP.
 #[derive(Clone, Debug)]
@@ -51,6 +51,11 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// 500: the agent failed, which is no fault of the request.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
     /// Names the field of the request that is at fault.
     #[must_use]
     pub(super) fn field(mut self, field: &str) -> Self {
@@ -82,12 +87,12 @@ impl Error {
 pub(super) fn json(body: &impl Serialize) -> Answer {
     let bytes =
         serde_json::to_vec(body).expect("wire types have string keys and no fallible parts");
-    plain(bytes.into(), "application/json")
+    plain(Bytes::from(bytes), "application/json")
 }
 
 /// 200 with a body that is made anew for each request.
-pub(super) fn plain(body: Bytes, content_type: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+pub(super) fn plain(body: impl Into<Body>, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(body.into());
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

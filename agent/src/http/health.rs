@@ -3,6 +3,8 @@
 //! `/healthz` answers 200 whenever the agent can answer at all: a collector that is down makes the status
 //! `degraded`, but restarting the agent would not mend it.
 
+use bytes::Bytes;
+
 use super::error::{Answer, json, plain};
 use super::{State, VERSION, exposition};
 use crate::protocol::HealthAnswer;
@@ -23,5 +25,8 @@ pub(super) fn healthz(state: &State) -> Answer {
 /// GET `/metrics`.
 pub(super) fn metrics(state: &State) -> Answer {
     let text = exposition::render(&state.catalog, &state.current, state.clock.now_ms());
-    plain(text.into(), "text/plain; version=0.0.4; charset=utf-8")
+    plain(
+        Bytes::from(text),
+        "text/plain; version=0.0.4; charset=utf-8",
+    )
 }

@@ -4,7 +4,6 @@
 //! parser of hyper has refused what is no HTTP before (400, or 431 for a head of more than 16 KiB).
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -12,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::error::{Answer, Error, excerpt, protect};
 use super::guard::{Guard, Origin};
 use super::ws::Pending;
-use super::{State, assets, catalog, count, dashboard, health, ws};
+use super::{State, alerts, assets, catalog, count, dashboard, health, history, ws};
 
 /// Bytes of the request's target.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -54,7 +53,13 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Result<Routed, E
     let page = path.strip_prefix("/dashboard/");
     let known = matches!(
         path,
-        "/" | "/dashboard" | "/healthz" | "/metrics" | "/api/catalog" | "/api/dashboard/metrics"
+        "/" | "/dashboard"
+            | "/healthz"
+            | "/metrics"
+            | "/api/catalog"
+            | "/api/dashboard/alerts"
+            | "/api/dashboard/metrics"
+            | "/api/dashboard/metrics/history"
     );
     if !known && page.is_none() {
         let path = excerpt(path.as_bytes());
@@ -69,7 +74,9 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Result<Routed, E
         "/healthz" => health::healthz(state),
         "/metrics" => health::metrics(state),
         "/api/catalog" => catalog::catalog(state),
+        "/api/dashboard/alerts" => alerts::alerts(state, request.uri().query())?,
         "/api/dashboard/metrics" => dashboard::metrics(state, request.uri().query())?,
+        "/api/dashboard/metrics/history" => history::history(state, request.uri().query()).await?,
         _ => assets::file(page.unwrap_or_default(), request.headers())?,
     };
     Ok((answer, None))
@@ -126,7 +133,7 @@ fn allow(method: &Method, allowed: &[Method]) -> Result<(), Error> {
 
 /// Not a permanent one: browsers would keep it for whatever listens on this port next.
 fn redirect() -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(Bytes::new().into());
     *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
     answer
         .headers_mut()

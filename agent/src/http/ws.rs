@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fastwebsockets::upgrade::{self, UpgradeFut};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode, Version};
@@ -70,7 +69,7 @@ pub(super) async fn upgrade(
     };
     let (answer, upgrade) = upgrade::upgrade(&mut request)
         .map_err(|error| Error::bad_request(format!("the WebSocket handshake failed: {error}")))?;
-    let mut answer = answer.map(|_| Full::new(Bytes::new()));
+    let mut answer = answer.map(|_| Bytes::new().into());
     if offers(request.headers(), SUBPROTOCOL) {
         answer.headers_mut().insert(
             header::SEC_WEBSOCKET_PROTOCOL,

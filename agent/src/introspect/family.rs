@@ -291,7 +291,7 @@ pub(super) const STORE_MEMORY: Family = family(
     "Bytes of the samples that are kept in memory: the last minutes.",
 );
 pub(super) const STORE_BACKLOG: Family = family(
-    "barograph_store_backlog_hours",
+    "barograph_store_backlog",
     Kind::Gauge,
     Unit::Count,
     &[],

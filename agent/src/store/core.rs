@@ -45,15 +45,15 @@ pub(super) fn open(
     })?;
     let kv = Arc::new(Kv::open(&folder)?);
     let mut losses = Vec::new();
-    let mut held = in_head(head)?;
+    let mut stored = in_head(head)?;
     let mut carved = Carved::default();
     match outcome {
-        Outcome::Sound if is_new && (has_history || !held.is_empty()) => {
+        Outcome::Sound if is_new && (has_history || !stored.is_empty()) => {
             losses.push(
                 "the database `core` was lost: names of series and states of alerts are gone"
                     .to_owned(),
             );
-            held.extend(in_levels(levels)?);
+            stored.extend(in_levels(levels)?);
         }
         Outcome::Sound => {}
         Outcome::Repaired { why } => {
@@ -67,13 +67,13 @@ pub(super) fn open(
                 carved.series.len(),
                 remains.display()
             ));
-            held.extend(in_levels(levels)?);
+            stored.extend(in_levels(levels)?);
         }
     }
-    let floor = held.last().map_or(0, |last| last.saturating_add(1));
+    let floor = stored.last().map_or(0, |last| last.saturating_add(1));
     let registry = Registry::open(Arc::clone(&kv), floor)?;
     registry.adopt(carved);
-    losses.extend(find_names(&folder, &quarantine, &registry, &held)?);
+    losses.extend(find_names(&folder, &quarantine, &registry, &stored)?);
     Ok(Core {
         kv,
         registry,

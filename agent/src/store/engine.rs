@@ -225,7 +225,9 @@ impl Engine {
         let outcome = self.registry.persist(&seen, day);
         if outcome.is_err() {
             let mut again = lock(&self.seen);
-            seen.into_iter().for_each(|series| again.add(series));
+            for series in seen {
+                again.add(series);
+            }
         }
         outcome
     }

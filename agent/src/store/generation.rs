@@ -5,8 +5,8 @@
 //! generation is checked against that list when this process opens it for the first time ([`check`]), and when a
 //! read fails; what `store::recover` puts in quarantine is carved for groups ([`salvage`]).
 //!
-//! sled keeps everything that it ever read in memory, so a level closes the generations that were not used lately,
-//! also the one in use, as soon as they have read [`READ_BYTES_MAX`]. docs/benchmarks.md has the figures that this
+//! sled keeps everything that it ever read or wrote in memory, so a level closes the generations that were not used
+//! lately, also the one in use, as soon as they have read [`READ_BYTES_MAX`]. docs/benchmarks.md has the figures that this
 //! bound, the length of a generation and the size of a group come from.
 
 mod check;
@@ -33,6 +33,9 @@ pub const GROUP_BYTES_MAX: usize = 15_500;
 
 /// What the open generations of a level may have read. Half of it costs more opens than it saves memory.
 const READ_BYTES_MAX: u64 = 4_000_000;
+/// What may be written to a generation before it is closed. sled leaves pages that are not needed any more on the disk
+/// for good when it is closed, so that a lower bound costs room there.
+const WRITTEN_BYTES_MAX: u64 = 4_000_000;
 /// What is scanned before a generation is given the chance to be closed.
 const SCAN_BYTES: usize = 1_000_000;
 
@@ -237,13 +240,14 @@ impl Generations {
         }
     }
 
-    /// Closes the generations that were not used since the last call, or all of them.
+    /// Closes the generations that were not used since the last call, but for the one that is written to; or all of
+    /// them.
     pub fn close_idle(&self, all: bool) {
         let mut state = self.shelf.state();
         let since = state.idle_since;
         state.idle_since = state.uses;
         for generation in state.generations.values_mut() {
-            if all || generation.used <= since {
+            if all || (generation.used <= since && generation.written() == 0) {
                 generation.close();
             }
         }

@@ -165,7 +165,7 @@ pub fn directory_len(bytes: &[u8]) -> Result<usize, DecodeError> {
     }
     r.take(11)?;
     let (len, entries, directory) = (r.u32()?, r.u32()?, r.u32()?);
-    let needed = HEADER_BYTES as u64 + u64::from(directory) + CRC_BYTES as u64;
+    let needed = u64::from(directory) + (HEADER_BYTES + CRC_BYTES) as u64;
     // An entry is at least two bytes of directory and a chunk.
     if entries == 0
         || directory > DIRECTORY_BYTES_MAX
@@ -219,7 +219,7 @@ impl<'a> Directory<'a> {
             last = last.checked_add(gap).ok_or(WRONG)?;
             end = end.checked_add(len).ok_or(WRONG)?;
         }
-        if r.left() == 0 && last <= u64::from(u32::MAX) && end == self.bytes_len as u64 {
+        if r.left() == 0 && u32::try_from(last).is_ok() && end == self.bytes_len as u64 {
             Ok(())
         } else {
             Err(WRONG)

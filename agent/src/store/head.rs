@@ -31,6 +31,11 @@ use table::Table;
 
 /// Series that are read under one lock and with one pass over the runs.
 const READ_SERIES: usize = 64;
+/// What memory holds of samples that the disk does not take, before the newest one: the oldest go.
+const WAITING_MS_MAX: i64 = 600_000;
+/// Ticks that wait for a flush before it is looked for what is too old: a flush is due every ten or so, and by
+/// their number a step of the clock is told from a writer that is stuck.
+const UNFLUSHED_TICKS_MAX: usize = 900;
 /// Epochs for which it is remembered up to which hour they are closed.
 const CLOSED_EPOCHS_MAX: usize = 64;
 
@@ -149,11 +154,23 @@ impl Head {
     /// Takes the samples of one collector's tick: `(store series, value)`. No input/output.
     pub fn push(&self, collector: u32, at_ms: i64, samples: &[(u32, f64)]) -> Pushed {
         let mut state = self.write();
-        let taken = state.push(collector, at_ms, samples);
+        let (taken, is_behind) = state.push(collector, at_ms, samples);
+        // Unless somebody is writing just now, nobody has for long; the next push may find out more.
+        if is_behind && let Ok(_writing) = self.writing.try_lock() {
+            let lost = state.drop_oldest(at_ms);
+            self.lost.fetch_add(lost as u64, Ordering::Relaxed);
+        }
         Pushed {
             taken,
             dropped: samples.len() - taken,
         }
+    }
+
+    /// One above the greatest number of a series in it.
+    pub fn series_floor(&self) -> u32 {
+        let state = self.state();
+        let series = state.hours.values().filter_map(Held::series_last).max();
+        series.map_or(0, |last| last.saturating_add(1))
     }
 
     /// All hours that are held, oldest first.
@@ -325,10 +342,10 @@ impl State {
         }
     }
 
-    /// Gives how many samples were taken.
-    fn push(&mut self, collector: u32, at_ms: i64, samples: &[(u32, f64)]) -> usize {
+    /// Gives how many samples were taken, and whether so many wait to be written that the oldest must go.
+    fn push(&mut self, collector: u32, at_ms: i64, samples: &[(u32, f64)]) -> (usize, bool) {
         if samples.is_empty() {
-            return 0;
+            return (0, false);
         }
         let newest = (self.epoch, self.floor_ms);
         let (mut epoch, last_ms) = *self.collectors.get(&collector).unwrap_or(&newest);
@@ -345,12 +362,9 @@ impl State {
             start_ms: at_ms.div_euclid(HOUR_MS) * HOUR_MS,
             epoch,
         };
-        if self
-            .closed
-            .get(&epoch)
-            .is_some_and(|&last| hour.start_ms <= last)
-        {
-            return 0;
+        let closed = self.closed.get(&epoch);
+        if closed.is_some_and(|&last| hour.start_ms <= last) {
+            return (0, false);
         }
         let tables = &mut self.hours.entry(hour).or_default().tables;
         let known = tables
@@ -360,7 +374,20 @@ impl State {
             tables.push(Table::new(Some(collector)));
             tables.len() - 1
         });
-        tables[position].push(hour.offset(at_ms), samples)
+        let table = &mut tables[position];
+        let taken = table.push(hour.offset(at_ms), samples);
+        let is_behind = table.unflushed() > UNFLUSHED_TICKS_MAX;
+        (taken, is_behind)
+    }
+
+    /// Forgets what is in memory and too old at that time; gives how many samples of it were not on disk.
+    /// Epochs are not told apart: one that is over is as old as the hours in it.
+    fn drop_oldest(&mut self, at_ms: i64) -> usize {
+        let before_ms = at_ms.saturating_sub(WAITING_MS_MAX);
+        let hours = self.hours.iter_mut();
+        hours
+            .map(|(hour, held)| held.drop_before(hour.offset(before_ms)))
+            .sum()
     }
 
     fn close(&mut self, hour: Hour) {
@@ -373,6 +400,17 @@ impl State {
 }
 
 impl Held {
+    /// The greatest number of a series.
+    fn series_last(&self) -> Option<u32> {
+        let runs = self
+            .runs
+            .iter()
+            .filter_map(|run| run.series.last())
+            .copied();
+        runs.chain(self.tables.iter().filter_map(Table::series_last))
+            .max()
+    }
+
     /// Appends a series' samples in memory before that time.
     fn read(&self, series: u32, before: u32, hour: Hour, samples: &mut Samples) {
         let (times, values) = (&mut samples.times_ms, &mut samples.values);

@@ -182,16 +182,15 @@ impl Upkeep {
         factor: usize,
     ) -> Result<(), StoreError> {
         let levels = &engine.levels;
-        let mut deriving = match self.deriving.take() {
-            Some(deriving) => deriving,
-            None if now_ms < self.due_ms => return Ok(()),
-            None => match derive::due(levels, held, now_ms)? {
-                Some((level, block)) => Deriving::open(levels, level, block)?,
-                None => {
-                    self.due_ms = now_ms + DUE_MS;
-                    return Ok(());
-                }
-            },
+        let mut deriving = if let Some(deriving) = self.deriving.take() {
+            deriving
+        } else if now_ms < self.due_ms {
+            return Ok(());
+        } else if let Some((level, block)) = derive::due(levels, held, now_ms)? {
+            Deriving::open(levels, level, block)?
+        } else {
+            self.due_ms = now_ms + DUE_MS;
+            return Ok(());
         };
         if !deriving.step(levels, &engine.registry, DERIVE_SAMPLES * factor)? {
             self.deriving = Some(deriving);

@@ -58,11 +58,11 @@ fn refused(config: &str, variables: &[(&str, &str)], expected: &[&str]) {
 
 #[test]
 fn a_typo_names_its_line_and_the_nearest_key() {
-    let config = "lisen = '127.0.0.1:0'\n[tiers]\nfastt = '1s'\n[store]\n";
+    let config = "lisen = '127.0.0.1:0'\n[tiers]\nfastt = '1s'\n[shop]\n";
     let expected = [
         "config.toml:1: lisen: unknown key; did you mean `listen`?",
         "config.toml:3: tiers.fastt: unknown key; did you mean `fast`?",
-        "config.toml:4: store: unknown key; there are `listen`, `data_dir`,",
+        "config.toml:4: shop: unknown key; there are `listen`, `data_dir`,",
     ];
     refused(config, &[], &expected);
 }

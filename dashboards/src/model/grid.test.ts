@@ -40,6 +40,11 @@ function answer(from: number, values: (number | null)[], labels = {}): HistoryAn
   };
 }
 
+/** Takes an answer to exactly what it is about. */
+function take(grid: Grid, told: HistoryAnswer, askedAt: number, metrics = ["m"]): void {
+  grid.take(told, metrics, [told.from / STEP, told.to / STEP], askedAt);
+}
+
 function means(grid: Grid, from: number, to: number): (number | null)[] {
   const [line] = grid.linesOf("m");
   return Array.from({ length: to - from }, (_, index) => {
@@ -93,7 +98,7 @@ describe("an answer", () => {
   test("fills the buckets that are over, and completes the running one with live", () => {
     const found = grid();
     const history = live(24_000, 25_000);
-    found.take(answer(0, [5, null, 10]), ["m"], 24_500);
+    take(found, answer(0, [5, null, 10]), 24_500);
     expect(means(found, 0, 4)).toEqual([5, null, 10, null]);
     found.fold(history, "m", "gauge", 25_000);
     // 4.5 seconds of history with a mean of 10, and half a second of live with 25.
@@ -113,7 +118,7 @@ describe("an answer", () => {
     const told = means(all, 0, 10);
     const missing = joined.missing("m", 1, 10, 95_000);
     expect(missing).toEqual([1, 5]);
-    joined.take(answer(STEP, told.slice(1, 5)), ["m"], 95_000);
+    take(joined, answer(STEP, told.slice(1, 5)), 95_000);
     joined.fold(live(44_000, 95_000), "m", "gauge", 95_000);
     expect(means(joined, 1, 10)).toEqual(told.slice(1));
     expect(joined.missing("m", 1, 10, 95_000)).toBeNull();
@@ -121,44 +126,51 @@ describe("an answer", () => {
 
   test("does not change what is known, unless it is in doubt", () => {
     const found = grid();
-    found.take(answer(0, [5, 6]), ["m"], 100_000);
-    found.take(answer(0, [7, null]), ["m"], 100_000);
+    take(found, answer(0, [5, 6]), 100_000);
+    take(found, answer(0, [7, null]), 100_000);
     expect(means(found, 0, 2)).toEqual([5, 6]);
     found.doubt();
     expect(means(found, 0, 2)).toEqual([5, 6]);
     expect(found.missing("m", 0, 2, 100_000)).toEqual([0, 2]);
-    found.take(answer(0, [7, null]), ["m"], 100_000);
+    take(found, answer(0, [7, null]), 100_000);
     expect(means(found, 0, 2)).toEqual([7, null]);
   });
 
   test("without a series takes away what was believed of it", () => {
     const found = grid();
-    found.take(answer(0, [5]), ["m"], 100_000);
+    take(found, answer(0, [5]), 100_000);
     found.doubt();
-    found.take({ ...answer(0, [5]), series: [] }, ["m"], 100_000);
+    take(found, { ...answer(0, [5]), series: [] }, 100_000);
     expect(means(found, 0, 1)).toEqual([null]);
     expect(found.missing("m", 0, 1, 100_000)).toBeNull();
   });
 
+  test("that begins later than asked says that there was nothing before", () => {
+    const found = grid();
+    found.take(answer(5 * STEP, [5]), ["m"], [2, 6], 100_000);
+    expect(means(found, 2, 6)).toEqual([null, null, null, 5]);
+    expect(found.missing("m", 2, 6, 100_000)).toBeNull();
+  });
+
   test("about another metric is left alone, and series are told apart by labels", () => {
     const found = grid();
-    found.take(answer(0, [5]), ["other"], 100_000);
+    take(found, answer(0, [5]), 100_000, ["other"]);
     expect([...found.linesOf("m")]).toEqual([]);
-    found.take(answer(0, [5], { cpu: "1" }), ["m"], 100_000);
+    take(found, answer(0, [5], { cpu: "1" }), 100_000);
     found.doubt();
-    found.take(answer(0, [6], { cpu: "2" }), ["m"], 100_000);
+    take(found, answer(0, [6], { cpu: "2" }), 100_000);
     expect([...found.linesOf("m")].map((line) => line.labelsKey)).toEqual(['{"cpu":"1"}', '{"cpu":"2"}']);
   });
 });
 
 test("a window that moves on keeps what fits, forgets the rest, and asks for it again", () => {
   const found = grid();
-  found.take(
+  take(
+    found,
     answer(
       0,
       Array.from({ length: 40 }, (_, index) => index),
     ),
-    ["m"],
     10_000_000,
   );
   found.hold(500, 540);

@@ -107,11 +107,14 @@ export class Grid {
     state.known.add(Math.max(whole, this.base), Math.min(over, this.base + BUCKETS_MAX));
   }
 
-  /** Files an answer about `metrics`, which was asked for at `askedAt`. */
-  take(answer: HistoryAnswer, metrics: readonly string[], askedAt: number): void {
+  /**
+   * Files an answer about `metrics` and the buckets `asked`, which was asked for at `askedAt`.
+   * Of what it leaves out, such as a time before the agent's memory, it says that there is nothing.
+   */
+  take(answer: HistoryAnswer, metrics: readonly string[], asked: IndexSpan, askedAt: number): void {
     const over = this.indexOf(askedAt - SETTLE_MS);
-    const from = Math.max(this.indexOf(answer.from), this.base);
-    const to = Math.min(this.indexOf(answer.to), this.base + BUCKETS_MAX);
+    const from = Math.max(asked[0], this.base);
+    const to = Math.min(asked[1], this.base + BUCKETS_MAX);
     const closed = Math.max(from, Math.min(to, over));
     const offset = this.indexOf(answer.from);
     for (const metric of metrics) {

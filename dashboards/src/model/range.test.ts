@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   absolute,
   LIVE,
+  narrowed,
   POINTS_MAX,
   PRESET_MS,
   PRESETS,
@@ -91,6 +92,15 @@ describe("moving about", () => {
     const most = absolute(now - SPAN_MAX_MS + 2_000 + SPAN_MAX_MS, now + SPAN_MAX_MS) as Range;
     const wide = spanOf(widened(most, now + SPAN_MAX_MS), now);
     expect(wide.to - wide.from).toBeLessThanOrEqual(SPAN_MAX_MS);
+  });
+  test("half the time is the middle half, or the later one where time runs", () => {
+    expect(narrowed(hour, now)).toEqual({ kind: "absolute", from: 10.25 * HOUR, to: 10.75 * HOUR });
+    expect(narrowed({ kind: "preset", name: "1h" }, now)).toEqual({
+      kind: "absolute",
+      from: 99.5 * HOUR,
+      to: now,
+    });
+    expect(narrowed(absolute(60_000, 72_000) as Range, now)).toEqual(absolute(59_000, 69_000));
   });
   test("earlier and later move by half", () => {
     expect(shifted(hour, now, -1)).toEqual({ kind: "absolute", from: 9.5 * HOUR, to: 10.5 * HOUR });

@@ -83,6 +83,13 @@ export function widened(range: Range, now: number): Range {
   return absolute(end - Math.min(2 * (to - from), SPAN_MAX_MS - 2_000), end) ?? range;
 }
 
+/** The middle half of the range; of one that follows the clock, the later half. */
+export function narrowed(range: Range, now: number): Range {
+  const { from, to } = spanOf(range, now);
+  const end = range.kind === "preset" ? to : to - (to - from) / 4;
+  return absolute(end - Math.max((to - from) / 2, SPAN_MIN_MS), end) ?? range;
+}
+
 /** The range half of its width earlier (-1) or later (1); one that reaches now stays there. */
 export function shifted(range: Range, now: number, direction: -1 | 1): Range {
   const { from, to } = spanOf(range, now);

@@ -1,7 +1,7 @@
 /** What is wrong now, what is about to be, and what was within the last hour; and the rules that watch. */
 
 import { lastChange } from "../alerts";
-import { ABSENT, displayUnit, formatClock, formatDate, formatSeconds, formatValue } from "../format/units";
+import { ABSENT, displayUnit, formatClock, formatDate, formatValue } from "../format/units";
 import type { AlertInfo, Catalog, RuleInfo } from "../wire";
 import { AlertIcon } from "./AlertIcon";
 import { alertSubject, durationText, ruleText } from "./alert-text";
@@ -145,11 +145,15 @@ function Rules({ rules, catalog }: { rules: readonly RuleInfo[]; catalog: Catalo
           <thead>
             <tr>
               <th scope="col">Rule</th>
-              <th scope="col">Watches</th>
+              <th scope="col" class="rule-text">
+                Watches
+              </th>
               <th scope="col">Warning</th>
               <th scope="col">Critical</th>
               <th scope="col">For</th>
-              <th scope="col">State</th>
+              <th scope="col" class="rule-text">
+                State
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -169,11 +173,11 @@ function Rule({ rule, catalog }: { rule: RuleInfo; catalog: Catalog }) {
   return (
     <tr>
       <th scope="row">{rule.name}</th>
-      <td>{ruleText(rule)}</td>
+      <td class="rule-text">{ruleText(rule)}</td>
       <td>{formatValue(rule.warning, unit)}</td>
       <td>{formatValue(rule.critical, unit)}</td>
-      <td>{rule.forMs === 0 ? "at once" : formatSeconds(rule.forMs / 1000)}</td>
-      <td class="rule-state">{rule.waitingFor === null ? "watching" : `waits for ${rule.waitingFor}`}</td>
+      <td>{rule.forMs === 0 ? "at once" : durationText(rule.forMs)}</td>
+      <td class="rule-text">{rule.waitingFor === null ? "watching" : `waiting: ${rule.waitingFor}`}</td>
     </tr>
   );
 }

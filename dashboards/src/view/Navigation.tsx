@@ -37,8 +37,14 @@ export function Navigation() {
 
 function FiringCount() {
   const { live } = useStore();
-  const count = live.alerts.firing.value.length;
-  return count === 0 ? null : <span class="nav-count">{count} firing</span>;
+  const firing = live.alerts.firing.value;
+  if (firing.length === 0) return null;
+  const critical = firing.some((alert) => alert.severity === "critical");
+  return (
+    <span class="nav-count" data-severity={critical ? "critical" : "warning"}>
+      {firing.length} firing
+    </span>
+  );
 }
 
 /** A topic's only section needs no entry of its own. */

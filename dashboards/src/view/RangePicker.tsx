@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import {
   absolute,
+  narrowed,
   PRESETS,
   type Preset,
   rangeLabel,
@@ -78,6 +79,7 @@ export function RangePicker() {
           act={() => zoomTo(shifted(shown, now(), 1))}
           off={shown.kind === "preset"}
         />
+        <Step name="Half the time" text="+" act={() => zoomTo(narrowed(shown, now()))} />
         <Step name="Twice the time" text="−" act={() => zoomTo(widened(shown, now()))} />
         {(zoomed || shown.kind === "absolute") && (
           <button

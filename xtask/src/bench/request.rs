@@ -2,11 +2,35 @@
 //!
 //! It reads what the agent is known to send (a length, or chunks) and nothing more.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::shell::Fallible;
+
+/// How long a peer may take to swallow a file.
+const POST_LIMIT: Duration = Duration::from_secs(300);
+
+/// Posts a file, however large, and waits for the answer.
+pub(crate) fn post_file(port: u16, path: &str, file: &Path) -> Fallible {
+    let mut connection = Connection::open(port)?;
+    let stream = connection.stream.get_mut();
+    stream.set_read_timeout(Some(POST_LIMIT))?;
+    let mut body = File::open(file)?;
+    let length = body.metadata()?.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    std::io::copy(&mut body, stream)?;
+    let status = connection.line()?;
+    if !matches!(status.split(' ').nth(1), Some("200" | "204")) {
+        return Err(format!("{path} answered {status}").into());
+    }
+    Ok(())
+}
 
 #[derive(Debug)]
 pub(crate) struct Connection {

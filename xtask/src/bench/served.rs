@@ -33,6 +33,11 @@ impl Served {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+        Self::resume(program, folder)
+    }
+
+    /// Starts it on a folder whose `data` is there already.
+    pub(crate) fn resume(program: &Path, folder: PathBuf) -> Fallible<Self> {
         let log = File::create(folder.join("agent.log"))?;
         let began = Instant::now();
         let mut child = Command::new(program)

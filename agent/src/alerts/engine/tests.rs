@@ -1,7 +1,6 @@
 //! The engine on a real catalog and batches that the test makes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::*;
 use crate::alerts::rule::{Function, Limits};
@@ -317,4 +316,30 @@ fn a_severity_that_rises_is_told_once() {
         .collect();
     assert_eq!(events, ["load firing", "load firing"]);
     assert_eq!(rig.engine.alerts()[0].severity, Severity::Critical);
+}
+
+#[test]
+fn a_window_goes_on_from_history() {
+    let mut average = rule("load", "load", 5.0, 0);
+    (average.function, average.window) = (Function::Avg, Duration::from_mins(1));
+    let mut rig = Rig::new(vec![average]);
+    let load = rig.series("load", "0");
+    assert_eq!(
+        rig.fast(&[(load, 9.0)]),
+        [""; 0],
+        "one value is no mean of a minute"
+    );
+    let wanted = rig.engine.take().wanted;
+    assert_eq!(
+        (wanted[0].metric.as_str(), wanted[0].span),
+        ("load", Duration::from_mins(1))
+    );
+    let before: Vec<_> = (1..50)
+        .rev()
+        .map(|second| (rig.at_ms - second * 1_000, 9.0))
+        .collect();
+    let now = rig.started + Duration::from_millis(u64::try_from(rig.at_ms - START_MS).unwrap());
+    rig.engine.refill(&wanted[0], &before, rig.at_ms, now);
+    assert_eq!(rig.fast(&[(load, 9.0)]), ["load firing"]);
+    assert!(rig.engine.take().wanted.is_empty(), "asked once");
 }

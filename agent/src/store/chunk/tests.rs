@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_wrap, reason = "the numbers of a test are small")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -92,8 +94,8 @@ fn every_form_comes_back() {
 
 #[test]
 fn constants_are_tiny() {
-    assert!(encoded(&grid(3_600), &[0.0; 3_600]).len() <= 20);
-    assert!(encoded(&grid(3_600), &[65.25; 3_600]).len() <= 28);
+    assert!(encoded(&grid(3_600), &vec![0.0; 3_600]).len() <= 20);
+    assert!(encoded(&grid(3_600), &vec![65.25; 3_600]).len() <= 28);
 }
 
 #[test]
@@ -224,5 +226,55 @@ proptest! {
         assert_sane(&bytes);
         put_crc(&mut bytes, 0);
         assert_sane(&bytes);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The bytes of version 1, whoever changes them needs a new version.
+const GOLDEN: [(&str, &str); 6] = [
+    ("empty", "01000025b383fe"),
+    ("constant", "01040c80b083c59868e8078002a1e370ad"),
+    (
+        "whole",
+        "01020c80b083c59868e807bc6900900f00900fa03f0b0100c413001000000840000011000808001000002010325476980abb72bc3b",
+    ),
+    (
+        "decimals",
+        "01000c80b083c59868e80700017b14ae47e17a943f00017b14ae47e17aa43f01295c8fc2f528cc3f021100050500100000086b05d5fe6adb",
+    ),
+    (
+        "floats",
+        "01000c80b083c59868e80701555555555555d53f01922449922449b23f01922449922449b23f01555555555555d53f0194dad7376606fc3f1010010100cdccccccccccfcbf19555555555555d5bf11111111111101000000000040888888888888466bb4466bb4461dd4411dd441c1166cc1166c91e3388ee3384e823c25c8538275a45e47ea752c611226611226f9933ff9933f01c48a1a68",
+    ),
+    (
+        "periodic",
+        "0100900380b083c59868e80700400040804b0015000128b52ffd608f006500002802060a0e1f010087508b1655d06fb6",
+    ),
+];
+
+#[test]
+fn version_1_is_written_and_read_as_ever() {
+    for (name, golden) in GOLDEN {
+        let count = if name == "periodic" { 400 } else { 12 };
+        let mut times_ms = grid(count);
+        let values: Vec<f64> = match name {
+            "constant" => vec![64.0; count],
+            "whole" => (0..12).map(|i| f64::from(i * i * 4)).collect(),
+            "decimals" => (0..12).map(|i| f64::from(i * 7 % 5) / 100.0).collect(),
+            "floats" => (0..12).map(|i| 1.0 / f64::from(i + 3)).collect(),
+            "periodic" => (0..400).map(|i| f64::from((i % 5) * (i % 5))).collect(),
+            _ => Vec::new(),
+        };
+        times_ms.truncate(values.len());
+        if name == "whole" {
+            times_ms[7..].iter_mut().for_each(|at| *at += 2_500);
+        }
+        assert_eq!(hex(&encoded(&times_ms, &values)), golden, "{name}");
+        assert_comes_back(&times_ms, &values);
     }
 }

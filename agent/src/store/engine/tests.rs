@@ -433,10 +433,10 @@ fn hours_of_rollups_are_made_of_minutes() {
     let end_ms = (START_MS / window_ms + 2) * window_ms + HOUR_MS;
     while now_ms < end_ms {
         world.tick(now_ms);
-        for call in 0..4 {
+        for call in 0..2 {
             world
                 .engine()
-                .maintain(now_ms + call * 150 * SECOND_MS)
+                .maintain(now_ms + call * 300 * SECOND_MS)
                 .unwrap();
         }
         now_ms += TICK_MS;

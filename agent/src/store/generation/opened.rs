@@ -13,13 +13,12 @@ use crate::kv::Kv;
 
 /// sled splits a page of more than 16 values in two; those that were written in order stay halves.
 const PAGE_GROUPS: u64 = 8;
-/// What is written is in the page's memory and in that of its last rewrite.
-const WRITTEN_TIMES: u64 = 2;
 
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) kv: Kv,
     fetched: AtomicU64,
+    written: AtomicU64,
     /// Keys of the groups that were read.
     seen: Mutex<BTreeSet<[u8; KEY_BYTES]>>,
 }
@@ -29,19 +28,24 @@ impl Opened {
         Self {
             kv,
             fetched: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             seen: Mutex::default(),
         }
     }
 
-    /// About how many bytes it has in memory.
+    /// About how many bytes it has in memory because they were read.
     pub(super) fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
     }
 
+    /// The same of those that were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// A group was written.
     pub(super) fn charge_write(&self, bytes: usize) {
-        self.fetched
-            .fetch_add(bytes as u64 * WRITTEN_TIMES, Ordering::Relaxed);
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// A group was read: its page came with it, unless a neighbour's has. The nearer the neighbour, the likelier.

@@ -10,7 +10,7 @@ use super::super::recover::{self, Outcome, Place};
 use super::super::{Level, StoreError};
 use super::opened::Opened;
 use super::sealed::Sealed;
-use super::{Block, READ_BYTES_MAX, check, salvage};
+use super::{Block, READ_BYTES_MAX, WRITTEN_BYTES_MAX, check, salvage};
 use crate::kv::{Kv, KvError};
 
 /// End of the name of a generation that is being removed; what an interruption left is removed at the next start.
@@ -222,6 +222,8 @@ impl Shelf {
         if !state.generations.contains_key(&start_ms) {
             let folder = self.path(start_ms);
             fs::create_dir_all(&folder).map_err(at(&folder))?;
+            // Blocks come in the order of time, so what was written to so far is done.
+            state.generations.values_mut().for_each(Generation::close);
             let generation = Generation {
                 is_checked: true,
                 ..Generation::default()
@@ -231,9 +233,15 @@ impl Shelf {
         Ok(())
     }
 
-    /// Closes the least recently used generations that nobody is reading until the others have read little enough.
+    /// Closes generations that nobody is reading: those that were written much to, and the least recently used until
+    /// the others have read little enough.
     fn trim(&self) {
         let mut state = self.state();
+        for generation in state.generations.values_mut() {
+            if generation.written() > WRITTEN_BYTES_MAX {
+                generation.close();
+            }
+        }
         loop {
             let fetched = state.generations.values().filter_map(Generation::fetched);
             if fetched.sum::<u64>() <= READ_BYTES_MAX {
@@ -242,11 +250,7 @@ impl Shelf {
             let oldest = state
                 .generations
                 .values_mut()
-                .filter(|one| {
-                    one.opened
-                        .as_ref()
-                        .is_some_and(|open| Arc::strong_count(open) == 1)
-                })
+                .filter(|one| one.is_idle() && one.fetched() > Some(0))
                 .min_by_key(|one| one.used);
             match oldest {
                 Some(generation) => generation.close(),
@@ -293,11 +297,21 @@ impl Generation {
         self.opened.as_ref().map(|opened| opened.fetched())
     }
 
+    /// About how many bytes were written to it since it was opened.
+    pub(super) fn written(&self) -> u64 {
+        self.opened.as_ref().map_or(0, |opened| opened.written())
+    }
+
+    /// Whether it is open and nobody is reading it.
+    fn is_idle(&self) -> bool {
+        self.opened
+            .as_ref()
+            .is_some_and(|opened| Arc::strong_count(opened) == 1)
+    }
+
     /// Closes it unless somebody is reading it: it could not be opened again before he is done.
     pub(super) fn close(&mut self) {
-        if let Some(opened) = &self.opened
-            && Arc::strong_count(opened) == 1
-        {
+        if self.is_idle() {
             self.opened = None;
         }
     }

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the numbers of a test are small"
+)]
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -176,4 +181,20 @@ proptest! {
             prop_assert_eq!(group.chunks().count(), group.count());
         }
     }
+}
+
+/// The bytes of version 1: whoever changes them needs a new version.
+#[test]
+fn version_1_is_written_as_ever() {
+    let mut builder = Builder::new(HEADER, usize::MAX);
+    assert!(builder.push(7, &[0xaa; 7]));
+    assert!(builder.push(300, &[0xbb; 8]));
+    let (_, bytes) = builder.finish();
+    let hex = bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    assert_eq!(
+        hex,
+        "426747f101010300006c50c4a00100003400000002000000050000000707a50208a1ddb591aaaaaaaaaaaaaabbbbbbbbbbbbbbbb"
+    );
 }

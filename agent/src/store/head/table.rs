@@ -119,11 +119,12 @@ impl Table {
         true
     }
 
-    /// The last tick.
-    pub(super) fn last(&self) -> Option<u32> {
-        self.ticks.last().copied()
+    /// The greatest number of a series.
+    pub(super) fn series_last(&self) -> Option<u32> {
+        self.columns.iter().map(|column| column.series).max()
     }
 
+    /// Whether it has ticks before that time.
     pub(super) fn has_before(&self, before: u32) -> bool {
         self.ticks.first().is_some_and(|&first| first < before)
     }
@@ -165,15 +166,12 @@ impl Table {
         let count = column.count_before(end);
         values.extend(&column.values[..count]);
         let time = |tick: u32| hour_ms + i64::from(tick);
-        match &column.ticks {
-            Some(indexes) => {
-                let ticks = indexes[..count].iter();
-                times_ms.extend(ticks.map(|&at| time(self.ticks[usize::from(at)])));
-            }
-            None => {
-                let ticks = &self.ticks[column.start..column.start + count];
-                times_ms.extend(ticks.iter().map(|&tick| time(tick)));
-            }
+        if let Some(indexes) = &column.ticks {
+            let ticks = indexes[..count].iter();
+            times_ms.extend(ticks.map(|&at| time(self.ticks[usize::from(at)])));
+        } else {
+            let ticks = &self.ticks[column.start..column.start + count];
+            times_ms.extend(ticks.iter().map(|&tick| time(tick)));
         }
     }
 
@@ -211,6 +209,11 @@ impl Table {
     /// The ticks up to here are in the file.
     pub(super) fn set_flushed(&mut self, ticks: usize) {
         self.flushed = ticks.min(self.ticks.len());
+    }
+
+    /// How many of the ticks are not in the file.
+    pub(super) fn unflushed(&self) -> usize {
+        self.ticks.len() - self.flushed
     }
 
     pub(super) fn is_flushed(&self) -> bool {

@@ -49,7 +49,8 @@ fn content(head: &Head, hour: Hour) -> BTreeMap<u32, Vec<i64>> {
     let mut visit = |id: u32, samples: &Samples| {
         assert!(samples.times_ms.is_sorted_by(|a, b| a < b), "series {id}");
         for (&at_ms, found) in samples.times_ms.iter().zip(&samples.values) {
-            assert_eq!(*found, value(id, at_ms), "series {id} at {at_ms}");
+            let expected = value(id, at_ms).to_bits();
+            assert_eq!(found.to_bits(), expected, "series {id} at {at_ms}");
         }
         let seconds = samples.times_ms.iter().map(|at| (at - START) / 1_000);
         assert!(content.insert(id, seconds.collect()).is_none());
@@ -99,9 +100,9 @@ fn flushed_samples_are_there_again_and_others_are_not() {
     let (head, losses) = reopened(folder.path());
     assert_eq!(losses, [""; 0]);
     let mut expected = all(0..310);
-    expected
-        .values_mut()
-        .for_each(|times| times.extend(315..600));
+    for times in expected.values_mut() {
+        times.extend(315..600);
+    }
     assert_eq!(content(&head, HOUR), expected);
 
     head.remove(HOUR).expect("it is there");
@@ -218,7 +219,12 @@ fn a_file_that_ends_anywhere_has_every_whole_flush() {
     let folder = tempfile::tempdir().expect("a folder");
     let (bytes, ends) = written(folder.path());
     let path = only_file(folder.path());
-    for len in (0..=bytes.len()).rev() {
+    // Each byte around the ends of records, and a fifth of those within.
+    let near = |len: usize| ends.iter().any(|(end, _)| end.abs_diff(len) < 3);
+    for len in (0..=bytes.len())
+        .rev()
+        .filter(|&len| len % 5 == 0 || near(len))
+    {
         fs::write(&path, &bytes[..len]).expect("room");
         let (head, losses) = reopened(folder.path());
         let (end, last) = *ends.iter().rfind(|(end, _)| *end <= len).expect("0 is one");
@@ -293,7 +299,7 @@ fn a_damaged_run_is_made_up_for_by_the_records_before_it() {
             .write(true)
             .open(&path)
             .expect("it is there");
-        let middle = (ends[run].0 + ends[run + 1].0) / 2;
+        let middle = usize::midpoint(ends[run].0, ends[run + 1].0);
         file.write_all_at(&[0xa5; 3], middle as u64).expect("room");
         let (head, losses) = reopened(folder.path());
         assert_eq!(content(&head, HOUR), all(0..80));
@@ -333,8 +339,8 @@ fn a_full_disk_is_waited_for_with_bounded_memory() {
         seconds(&head, minute * 60..minute * 60 + 60);
         assert!(head.flush().is_err());
     }
-    let held = content(&head, HOUR);
-    assert_eq!(held[&1], (599..1_200).collect::<Vec<i64>>());
+    let kept = content(&head, HOUR);
+    assert_eq!(kept[&1], (599..1_200).collect::<Vec<i64>>());
     assert_eq!(head.lost(), 3 * (599 - 60));
     faults::limit(folder.path(), None);
     head.flush().expect("room");
@@ -347,6 +353,22 @@ fn a_full_disk_is_waited_for_with_bounded_memory() {
     drop(head);
     let expected: Vec<i64> = (0..20).chain(599..1_200).collect();
     assert_eq!(content(&reopened(folder.path()).0, HOUR)[&1], expected);
+}
+
+#[test]
+fn memory_is_bounded_also_when_nobody_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (head, _) = reopened(folder.path());
+    assert_eq!(head.series_floor(), 0);
+    seconds(&head, 2_000..7_200);
+    assert_eq!(head.series_floor(), 4);
+    let kept: usize = head
+        .hours()
+        .into_iter()
+        .map(|hour| content(&head, hour).get(&1).map_or(0, Vec::len))
+        .sum();
+    assert!((600..=1_801).contains(&kept), "{kept}");
+    assert_eq!(head.lost(), 3 * (5_200 - kept as u64));
 }
 
 #[test]

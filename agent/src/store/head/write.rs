@@ -14,8 +14,6 @@ use crate::store::record::{Encoder, Header};
 
 /// Ticks of a collector in one W record, so that what waited for a full disk is encoded in small parts.
 const RECORD_TICKS_MAX: usize = 64;
-/// What memory holds of samples that the disk does not take, before the newest one: the oldest go.
-const WAITING_MS_MAX: i64 = 600_000;
 /// Series of a run that are copied under one lock.
 const COPIED_SERIES: usize = 64;
 
@@ -52,22 +50,8 @@ impl Head {
         let outcome = outcomes.fold(Ok(()), Result::and);
         if outcome.is_err() {
             let mut state = self.write();
-            let last = |(hour, held): (&Hour, &Held)| {
-                let last = held.tables.iter().filter_map(Table::last).max()?;
-                Some((hour.epoch, hour.start_ms + i64::from(last)))
-            };
-            let newest = state.hours.iter().filter_map(last).max();
-            let mut unwritten = 0;
-            for (hour, held) in &mut state.hours {
-                // Another epoch's stamps say nothing about age, except that it is over.
-                let before = match newest {
-                    Some((epoch, at_ms)) if epoch == hour.epoch => {
-                        hour.offset(at_ms - WAITING_MS_MAX)
-                    }
-                    _ => continue,
-                };
-                unwritten += held.drop_before(before);
-            }
+            let newest = state.collectors.values().max().map(|&(_, at_ms)| at_ms);
+            let unwritten = newest.map_or(0, |at_ms| state.drop_oldest(at_ms));
             self.lost.fetch_add(unwritten as u64, Ordering::Relaxed);
         }
         outcome
@@ -111,15 +95,14 @@ impl Head {
             .hours
             .get(&hour)
             .and_then(|held| held.file.clone());
-        let file = match known {
-            Some(file) => file,
-            None => {
-                let file = HeadFile::open(&path).map_err(at(&path))?;
-                if let Some(held) = self.write().hours.get_mut(&hour) {
-                    held.file = Some(file.clone());
-                }
-                file
+        let file = if let Some(file) = known {
+            file
+        } else {
+            let file = HeadFile::open(&path).map_err(at(&path))?;
+            if let Some(held) = self.write().hours.get_mut(&hour) {
+                held.file = Some(file.clone());
             }
+            file
         };
         let frame = header.encode();
         let mut parts: Vec<&[u8]> = vec![&frame];
@@ -177,7 +160,7 @@ impl Head {
 
 impl Held {
     /// Forgets samples in memory before that time; gives how many of them were not in the file.
-    fn drop_before(&mut self, before: u32) -> usize {
+    pub(super) fn drop_before(&mut self, before: u32) -> usize {
         let dropped = self
             .tables
             .iter_mut()

@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_wrap, reason = "the numbers of a test are small")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -236,4 +238,30 @@ proptest! {
         put_crc(&mut bytes, 0);
         assert_sane(&bytes);
     }
+}
+
+/// The bytes of version 1: whoever changes them needs a new version.
+#[test]
+fn version_1_is_written_as_ever() {
+    let hex = |points: &Points| {
+        encoded(points)
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    let seen = samples(
+        &(0..200)
+            .map(|i| f64::from(i * 37 % 11) / 10.0)
+            .collect::<Vec<f64>>(),
+    );
+    let gauge = fold(Kind::Gauge, &seen, None, MINUTE);
+    assert_eq!(
+        hex(&gauge),
+        "0100e0d403040000090128280010000008070002000002000213129cd0ef3f993301001000000068031d00945faf6c3a75"
+    );
+    let seen = samples(&(0..200).map(|i| f64::from(i * i * 3)).collect::<Vec<f64>>());
+    let counter = fold(Kind::Counter, &seen, None, MINUTE);
+    assert_eq!(
+        hex(&counter),
+        "0101e0d4030400000901282800100000080713000296a3010300100000007000c007f783bf3f0200000f01c0b802e80700220000003c092a187c5338c2"
+    );
 }

@@ -5,14 +5,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::alerts::Alerts;
 use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tiers};
 use crate::current::Current;
 use crate::health::Board;
 use crate::http::seats::Seats;
-use crate::http::{Config, Limits as Bounds};
+use crate::http::{Config, Limits as Bounds, Queries};
 use crate::hub::{self, Hub};
+use crate::store::{self, engine::Engine};
 
 /// A hub whose task runs, with a server's state around it. Only the bus keeps the hub running.
 fn state() -> (Arc<State>, Bus) {
@@ -29,7 +31,11 @@ fn state() -> (Arc<State>, Bus) {
     };
     let (hub, task): (Hub, _) = hub::start(parts);
     tokio::spawn(task);
+    // These tests ask nothing of the store, so its folder may go.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Engine::open(folder.path(), store::Config::default(), clock.now_ms()).unwrap();
     let state = State {
+        alerts: Alerts::idle(catalog.clone(), &clock),
         config: Config::default(),
         started_at: clock.now_ms(),
         started: clock.mono(),
@@ -43,6 +49,8 @@ fn state() -> (Arc<State>, Bus) {
         agent_id: "test".to_owned(),
         address: "127.0.0.1:0".parse().unwrap(),
         stats: Arc::default(),
+        store: Arc::new(store),
+        queries: Queries::default(),
     };
     (Arc::new(state), bus)
 }

@@ -1,0 +1,100 @@
+//! Simulated days at speed: what they leave on disk and in memory, what they wrote, and how fast they open.
+
+use std::path::Path;
+use std::time::Instant;
+
+use barograph::protocol::Aggregation;
+use barograph::store::engine::Engine;
+use barograph::store::query::Query;
+use barograph::store::registry::Selector;
+use barograph::store::{Config, HOUR_MS};
+
+use crate::fill::{Filled, START_MS};
+use crate::process;
+use crate::trace::Trace;
+
+/// Full-history questions before memory is read again.
+const QUESTIONS: usize = 10;
+
+/// Prints a line for each of `marks` (simulated hours, ascending).
+pub fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) {
+    println!(
+        "{:>6} {:>6} {:>10} {:>9} {:>11} {:>9} {:>11} {:>9} {:>8} {:>9}",
+        "series",
+        "hours",
+        "samples",
+        "disk MB",
+        "bytes each",
+        "RSS MB",
+        "after 10 q.",
+        "written MB",
+        "open ms",
+        "us/sample"
+    );
+    let mut filled = Filled::open(folder, trace, series, START_MS);
+    for &hours in marks {
+        let (before, cpu) = (filled.second, process::cpu_seconds());
+        filled.write(trace, hours * 3_600 - before);
+        let cpu = process::cpu_seconds() - cpu;
+        let written = process::written_bytes();
+        let rss = process::rss_bytes();
+        for _ in 0..QUESTIONS {
+            everything(&filled.engine, filled.now_ms());
+        }
+        let after = process::rss_bytes();
+        let samples = (filled.second - before) * series;
+        let Filled {
+            engine,
+            ids,
+            second,
+            ..
+        } = filled;
+        engine.stop().expect("the disk has room");
+        drop(engine);
+        let disk = process::disk_bytes(folder);
+        let began = Instant::now();
+        let now_ms = START_MS + i64::try_from(second).expect("years") * 1_000;
+        let engine = Engine::open(folder, Config::default(), now_ms).expect("it opens");
+        let open = began.elapsed();
+        let kept = second.min(24 * 3_600) * series;
+        println!(
+            "{series:>6} {hours:>6} {:>10} {:>9.1} {:>11.3} {:>9.1} {:>11.1} {:>9.1} {:>8.1} {:>9.3}",
+            second * series,
+            disk as f64 / 1e6,
+            disk as f64 / kept as f64,
+            rss as f64 / 1e6,
+            after as f64 / 1e6,
+            written as f64 / 1e6,
+            open.as_secs_f64() * 1e3,
+            cpu * 1e6 / samples as f64,
+        );
+        filled = Filled::resumed(engine, ids, second, START_MS);
+    }
+}
+
+/// Reads every sample of the last day.
+fn everything(engine: &Engine, now_ms: i64) {
+    for metric in 0.. {
+        let query = Query {
+            selector: Selector {
+                matching: barograph::protocol::Match {
+                    metrics: vec![format!("trace_{metric}")],
+                    ..Default::default()
+                },
+                collector: None,
+            },
+            from_ms: now_ms - 24 * HOUR_MS,
+            to_ms: now_ms,
+            points: 500,
+            aggregation: Aggregation::Envelope,
+            resolution: Some(barograph::protocol::Resolution::Raw),
+        };
+        let plan = engine.plan(&query, now_ms).expect("a good question");
+        if plan.series.is_empty() {
+            return;
+        }
+        engine
+            .answer(&plan, query.aggregation, &mut |_, _| true)
+            .expect("it reads");
+    }
+}
