@@ -138,7 +138,7 @@ impl<R: Runner> App<R> {
             clock.now_ms(),
         )?);
         let (listener, address) = listen(config.listen)?;
-        let socket = bind_socket(&config.data_dir)?;
+        let (stop_control, controlling) = prepare_control(&config.data_dir, &clock, &engine)?;
         let (bus, queues) = Bus::new(&[
             ("hub", HUB_QUEUE_BATCHES),
             ("store", store::task::QUEUE_BATCHES),
@@ -192,13 +192,6 @@ impl<R: Runner> App<R> {
         };
         let server = Arc::clone(&state.stats);
         let serving = http::serve(listener, Arc::new(state), server_stops);
-        let (stop_control, control_stops) = watch::channel(false);
-        let control = control::Parts {
-            clock: clock.clone(),
-            engine: Arc::clone(&engine),
-            root: config.data_dir.clone(),
-        };
-        let controlling = control::serve(socket, control, control_stops);
         let storing = store::task::run(store::task::Parts {
             clock: clock.clone(),
             catalog: catalog.clone(),
@@ -335,11 +328,23 @@ fn prepare_folder(path: &Path) -> Result<(), StartError> {
     std::fs::remove_file(&probe).map_err(fail)
 }
 
-fn bind_socket(data_dir: &Path) -> Result<control::Socket, StartError> {
-    control::Socket::bind(data_dir).map_err(|error| {
+/// Binds the command line's socket in the owned folder; the future answers on it.
+fn prepare_control(
+    data_dir: &Path,
+    clock: &Clock,
+    engine: &Arc<Engine>,
+) -> Result<(watch::Sender<bool>, impl Future<Output = ()> + use<>), StartError> {
+    let socket = control::Socket::bind(data_dir).map_err(|error| {
         let path = data_dir.join(control::SOCKET);
         StartError::Socket { path, error }
-    })
+    })?;
+    let parts = control::Parts {
+        clock: clock.clone(),
+        engine: Arc::clone(engine),
+        root: data_dir.to_owned(),
+    };
+    let (stop, stops) = watch::channel(false);
+    Ok((stop, control::serve(socket, parts, stops)))
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

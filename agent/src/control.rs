@@ -217,8 +217,8 @@ fn work(request: &Request, parts: &Parts, frames: Frames) {
     // Where writing fails the client has gone, and nobody is left to be told.
     let _ = match outcome {
         Ok(notes) => {
-            let noted = notes.iter().try_for_each(|note| out.note(note));
-            noted.and_then(|()| out.end())
+            let all = notes.iter().try_for_each(|note| out.note(note));
+            all.and_then(|()| out.end())
         }
         Err(Undone::Refused(refusal)) => out.fail(&refusal),
         Err(Undone::Write(error)) => Err(error),

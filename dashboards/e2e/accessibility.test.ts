@@ -44,6 +44,44 @@ test.each([
   await page.context().close();
 });
 
+test.each(["light", "dark"] as const)("axe on what opens, %s", async (colorScheme) => {
+  const config = `
+[[alerts.rules]]
+name = "always"
+metric = "system_uptime_seconds"
+function = "last"
+comparison = "above"
+critical = 0
+[[alerts.rules]]
+name = "soon"
+metric = "system_cpus"
+function = "last"
+comparison = "above"
+warning = 0
+for = "1h"
+`;
+  const alarmed = await startAgent({ config });
+  try {
+    const { page } = await openPage(browser, `${alarmed.page}#/overview?range=1h`, {
+      colorScheme,
+      reducedMotion: "reduce",
+    });
+    await untilLive(page);
+    await page.locator('[data-rule="always"][data-state="firing"]').waitFor();
+    await page.locator('[data-rule="soon"][data-state="pending"]').waitFor();
+    await page.locator(".alerts-more summary").last().click();
+    await page.getByRole("button", { name: "From … to …" }).click();
+    await page.getByRole("form", { name: "From and to" }).waitFor();
+    expect(await seriousFindings(page)).toEqual([]);
+    await screenshot(page, `open-${colorScheme}`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("form", { name: "From and to" }).waitFor({ state: "detached" });
+    await page.context().close();
+  } finally {
+    await alarmed.stop();
+  }
+});
+
 test("the theme is chosen by keyboard, and remembered", async () => {
   const { page } = await openPage(browser, agent.page, { colorScheme: "light" });
   await untilLive(page);

@@ -16,14 +16,23 @@ afterAll(async () => {
   await agent?.stop();
 });
 
-test.each(["overview", "system"])("%s at 390 px", async (view) => {
-  const { page } = await openPage(browser, `${agent.page}#/${view}`, {
+test.each([
+  ["overview", "overview"],
+  ["system", "system"],
+  ["overview", "overview?from=1770000000000&to=1770003600000"],
+])("%s at 390 px: %s", async (view, hash) => {
+  const { page } = await openPage(browser, `${agent.page}#/${hash}`, {
     viewport: { width: 390, height: 844 },
     deviceScaleFactor: 2,
     hasTouch: true,
     isMobile: true,
   });
-  await untilLive(page);
+  if (hash === view) await untilLive(page);
+  else
+    await page
+      .getByText(/^No samples from/)
+      .first()
+      .waitFor();
   const sizes = await page.evaluate(() => ({
     content: document.documentElement.scrollWidth,
     screen: document.documentElement.clientWidth,
@@ -38,6 +47,6 @@ test.each(["overview", "system"])("%s at 390 px", async (view) => {
   expect(sizes.content).toBeLessThanOrEqual(sizes.screen);
   expect(sizes.screen).toBe(390);
   await page.locator('.status[data-connection="live"]').waitFor();
-  await screenshot(page, `${view}-phone`);
+  await screenshot(page, `${hash === view ? view : "moments"}-phone`);
   await page.context().close();
 });

@@ -15,7 +15,7 @@ const HOUR: usize = 3_600;
 const HOURS: usize = 6;
 
 /// Prints what chunks of the trace take.
-pub fn run(path: &Path) {
+pub(crate) fn run(path: &Path) {
     let trace = Trace::load(path).expect("the recorded trace is there");
     println!(
         "{:<44} {:>9} {:>12} {:>10} {:>10}",

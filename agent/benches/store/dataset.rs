@@ -9,7 +9,7 @@ use crate::trace::Trace;
 
 /// Which peer's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Times in seconds, one sample a line, series after series.
     OpenMetrics,
     /// Times in milliseconds, one series a line.
@@ -17,7 +17,7 @@ pub enum Format {
 }
 
 /// Writes `seconds` of `series` series from `start_ms` on.
-pub fn write(
+pub(crate) fn write(
     file: &Path,
     format: Format,
     trace: &Trace,

@@ -17,7 +17,7 @@ use crate::trace::Trace;
 const QUESTIONS: usize = 10;
 
 /// Prints a line for each of `marks` (simulated hours, ascending).
-pub fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) {
+pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) {
     println!(
         "{:>6} {:>6} {:>10} {:>9} {:>11} {:>9} {:>11} {:>9} {:>8} {:>9}",
         "series",

@@ -4,30 +4,30 @@ use std::path::Path;
 
 use barograph::catalog::{Kind, Unit};
 use barograph::clock::Tier;
+use barograph::store::Config;
 use barograph::store::engine::Engine;
 use barograph::store::registry::StoredSeries;
-use barograph::store::{Config, HOUR_MS};
 
 use crate::trace::Trace;
 
 /// The wall time at which filled history begins: a whole hour, and of all levels' generations.
-pub const START_MS: i64 = 1_799_280_000_000;
+pub(crate) const START_MS: i64 = 1_799_280_000_000;
 
 /// The engine of a folder, with the numbers of its series.
 #[derive(Debug)]
-pub struct Filled {
+pub(crate) struct Filled {
     /// The open store.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// Store numbers, by series of the trace.
-    pub ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// Simulated seconds so far.
-    pub second: usize,
+    pub(crate) second: usize,
     start_ms: i64,
 }
 
 impl Filled {
     /// Opens a folder for `series` series of the trace; history begins at `start_ms`.
-    pub fn open(folder: &Path, trace: &Trace, series: usize, start_ms: i64) -> Self {
+    pub(crate) fn open(folder: &Path, trace: &Trace, series: usize, start_ms: i64) -> Self {
         let engine = Engine::open(folder, Config::default(), start_ms).expect("the folder opens");
         let ids = (0..series)
             .map(|at| {
@@ -46,12 +46,12 @@ impl Filled {
     }
 
     /// The simulated present, Unix milliseconds.
-    pub fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.start_ms + i64::try_from(self.second).expect("years") * 1_000
     }
 
     /// The same after the folder was opened anew.
-    pub fn resumed(engine: Engine, ids: Vec<u32>, second: usize, start_ms: i64) -> Self {
+    pub(crate) fn resumed(engine: Engine, ids: Vec<u32>, second: usize, start_ms: i64) -> Self {
         Self {
             engine,
             ids,
@@ -61,12 +61,12 @@ impl Filled {
     }
 
     /// Lets everything be sealed that can be, and closes the store.
-    pub fn settle(self) {
+    pub(crate) fn settle(self) {
         self.engine.stop().expect("the disk has room");
     }
 
     /// Writes that many seconds.
-    pub fn write(&mut self, trace: &Trace, seconds: usize) {
+    pub(crate) fn write(&mut self, trace: &Trace, seconds: usize) {
         let mut samples = Vec::with_capacity(self.ids.len());
         for _ in 0..seconds {
             samples.clear();
@@ -109,11 +109,6 @@ fn stored(trace: &Trace, at: usize) -> StoredSeries {
 }
 
 /// The metric of a series: 60 series share one, so that a question for one metric is one for 60 series.
-pub fn metric(at: usize) -> String {
+pub(crate) fn metric(at: usize) -> String {
     format!("trace_{}", at / 60)
-}
-
-/// Hours as milliseconds.
-pub const fn hours_ms(hours: i64) -> i64 {
-    hours * HOUR_MS
 }

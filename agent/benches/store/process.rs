@@ -5,17 +5,17 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Resident memory.
-pub fn rss_bytes() -> u64 {
+pub(crate) fn rss_bytes() -> u64 {
     field("/proc/self/status", "VmRSS:") * 1_024
 }
 
 /// What was handed to the disk so far.
-pub fn written_bytes() -> u64 {
+pub(crate) fn written_bytes() -> u64 {
     field("/proc/self/io", "write_bytes:")
 }
 
 /// Processor time of all threads so far.
-pub fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
     let own: f64 = text
         .split(' ')
@@ -34,7 +34,7 @@ pub fn cpu_seconds() -> f64 {
 }
 
 /// Real blocks of a folder and all below it.
-pub fn disk_bytes(folder: &Path) -> u64 {
+pub(crate) fn disk_bytes(folder: &Path) -> u64 {
     fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -12,7 +12,7 @@ use barograph::store::registry::Selector;
 const ROUNDS: usize = 21;
 
 /// Prints the times of questions for one series and for sixty, over the 24 hours before `now_ms`.
-pub fn run(engine: &Engine, now_ms: i64) {
+pub(crate) fn run(engine: &Engine, now_ms: i64) {
     println!(
         "{:<44} {:>9} {:>9} {:>9}",
         "24 h at 1 s to 500 points", "first ms", "median ms", "max ms"

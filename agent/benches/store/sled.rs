@@ -80,16 +80,7 @@ fn written(root: &Path, [series, value, hours, cache]: [&str; 4], readers: &[&st
     let write = child(&["write", path, series, value, hours, cache], false);
     let kilobytes = value.parse::<f64>().expect("a number") / 1e3;
     for readers in readers {
-        let read = [
-            "sled-case",
-            "read",
-            path,
-            series,
-            value,
-            hours,
-            cache,
-            readers,
-        ];
+        let read = ["read", path, series, value, hours, cache, readers];
         for is_plain in [true, false] {
             let malloc = if is_plain { "2 arenas" } else { "as the agent" };
             let read = child(&read, is_plain);

@@ -11,7 +11,7 @@ const ROTATION: usize = 377;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     series: Vec<Recorded>,
     rows: usize,
 }
@@ -25,7 +25,7 @@ struct Recorded {
 
 impl Trace {
     /// Reads the compressed file; `None` where it is not there.
-    pub fn load(path: &Path) -> Option<Self> {
+    pub(crate) fn load(path: &Path) -> Option<Self> {
         let bytes = zstd::decode_all(std::fs::File::open(path).ok()?).expect("the trace is whole");
         let end = bytes
             .iter()
@@ -57,23 +57,23 @@ impl Trace {
     }
 
     /// Series in it.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.series.len()
     }
 
     /// Seconds in it.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
     /// Name and kind of a series; beyond the last the trace's series come again.
-    pub fn series(&self, at: usize) -> (&str, bool) {
+    pub(crate) fn series(&self, at: usize) -> (&str, bool) {
         let recorded = &self.series[at % self.series.len()];
         (&recorded.name, recorded.is_counter)
     }
 
     /// The value of a series at a second. Series beyond the last are out of step with those they repeat.
-    pub fn value(&self, at: usize, second: usize) -> f64 {
+    pub(crate) fn value(&self, at: usize, second: usize) -> f64 {
         let recorded = &self.series[at % self.series.len()];
         let second = second + 97 * (at / self.series.len());
         let (round, row) = (second / self.rows, second % self.rows);

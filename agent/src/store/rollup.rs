@@ -95,13 +95,13 @@ pub fn usual_step(times_ms: &[i64], before: Option<(i64, f64)>) -> i64 {
         let first = before.zip(times_ms.first());
         return first.map_or(0, |((at, _), first)| first - at);
     }
-    let probed = intervals.min(INTERVALS_PROBED);
+    let taken = intervals.min(INTERVALS_PROBED);
     let mut seen = [0; INTERVALS_PROBED];
-    for (n, probe) in seen[..probed].iter_mut().enumerate() {
-        let at = n * intervals / probed;
+    for (n, probe) in seen[..taken].iter_mut().enumerate() {
+        let at = n * intervals / taken;
         *probe = times_ms[at + 1] - times_ms[at];
     }
-    *seen[..probed].select_nth_unstable(probed / 2).1
+    *seen[..taken].select_nth_unstable(taken / 2).1
 }
 
 fn fold_gauge(pairs: impl Iterator<Item = (i64, f64)>, width_ms: i64) -> Vec<GaugePoint> {
