@@ -58,12 +58,12 @@ pub(super) fn translate(folder: &Path, error: sled::Error) -> KvError {
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
+    // Some assertions print whole tables.
+    const CHARS_MAX: usize = 200;
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("it stopped without a word");
-    // Some assertions print whole tables.
-    const CHARS_MAX: usize = 200;
     message.chars().take(CHARS_MAX).collect()
 }

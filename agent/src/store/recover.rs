@@ -269,11 +269,14 @@ fn free_name(place: Place<'_>) -> Result<PathBuf, StoreError> {
     {
         fs::remove_dir_all(oldest).map_err(at(oldest))?;
     }
-    let name = |number: u32| place.quarantine.join(format!("{}-{number}", place.name));
-    Ok((1..)
-        .map(name)
-        .find(|path| !path.exists())
-        .expect("a folder holds fewer entries than there are numbers"))
+    let mut number = 1_u32;
+    loop {
+        let path = place.quarantine.join(format!("{}-{number}", place.name));
+        if !path.exists() {
+            return Ok(path);
+        }
+        number += 1;
+    }
 }
 
 #[cfg(test)]

@@ -36,16 +36,16 @@ pub(super) struct Content {
 
 /// Opens the database, reads everything, closes it.
 pub(super) fn check(folder: &Path, sealed: &Sealed) -> Result<Content, KvError> {
-    let held = read(folder)?;
+    let blocks = read(folder)?;
     let nothing = Held::default();
-    let listed = sealed.blocks().map(|(block, marker)| {
-        let held = held.get(&block).unwrap_or(&nothing);
+    let promised = sealed.blocks().map(|(block, marker)| {
+        let held = blocks.get(&block).unwrap_or(&nothing);
         (held, marker, held.marker == Some(marker))
     });
-    let marked = held
+    let own = blocks
         .values()
         .filter_map(|held| Some((held, held.marker?, true)));
-    for (held, marker, is_marked) in listed.chain(marked) {
+    for (held, marker, is_marked) in promised.chain(own) {
         if !is_marked || !held.is_all_of(marker) {
             return Err(KvError::Damaged {
                 path: folder.display().to_string(),
@@ -59,14 +59,14 @@ pub(super) fn check(folder: &Path, sealed: &Sealed) -> Result<Content, KvError> 
             });
         }
     }
-    let mut content = Content::default();
-    for (block, held) in held {
+    let mut found = Content::default();
+    for (block, held) in blocks {
         match held.marker {
-            Some(marker) => drop(content.markers.insert(block, marker)),
-            None => drop(content.partial.insert(block)),
+            Some(marker) => drop(found.markers.insert(block, marker)),
+            None => drop(found.partial.insert(block)),
         }
     }
-    Ok(content)
+    Ok(found)
 }
 
 /// Counts what is there, closing the database from time to time for the sake of memory.

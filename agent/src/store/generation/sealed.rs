@@ -94,8 +94,15 @@ impl Sealed {
                 .create(true)
                 .append(true)
                 .open(&self.path)?;
-            file.write_all(&encode(block, marker))?;
-            file.sync_data()
+            let len = file.metadata()?.len();
+            let written = file
+                .write_all(&encode(block, marker))
+                .and_then(|()| file.sync_data());
+            if written.is_err() {
+                // Half a record would shift all that come after it.
+                file.set_len(len)?;
+            }
+            written
         };
         append().map_err(|error| {
             // The markers in the database make up for it at the next start.

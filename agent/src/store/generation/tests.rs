@@ -194,7 +194,10 @@ fn what_was_read_does_not_stay_open() {
     let series: Vec<u32> = (0..500).collect();
     let held = || {
         let state = generations.shelf.state();
-        let open = state.generations.values().filter_map(|one| one.fetched());
+        let open = state
+            .generations
+            .values()
+            .filter_map(super::shelf::Generation::fetched);
         open.collect::<Vec<u64>>()
     };
     // 18 hours of 600 kB each in three generations.

@@ -148,7 +148,7 @@ fn a_climb_that_was_cut_off_begins_with_the_copy_from_before() {
     fs::create_dir_all(copy.join("blobs")).unwrap();
     fs::copy(folder.join("db"), copy.join("db")).unwrap();
     // What the attempt before left of the original.
-    fs::write(folder.join("db"), [0; 70_000]).unwrap();
+    fs::write(folder.join("db"), vec![0; 70_000]).unwrap();
     let outcome = climb(place(&folder, &quarantine), &mut || check(&folder)).unwrap();
     assert!(matches!(outcome, Outcome::Repaired { .. }), "{outcome:?}");
     check(&folder).unwrap();
@@ -159,7 +159,7 @@ fn a_climb_that_was_cut_off_begins_with_the_copy_from_before() {
 fn windows_overlap_so_that_nothing_is_cut_in_two() {
     let root = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = (0..WINDOW_BYTES * 2 + 5_000)
-        .map(|at| (at / 251 % 256) as u8)
+        .map(|at| u8::try_from(at / 251 % 256).unwrap())
         .collect();
     fs::write(root.path().join("db"), &bytes).unwrap();
     let mut offset = 0;

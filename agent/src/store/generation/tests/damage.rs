@@ -209,9 +209,10 @@ fn a_flipped_and_a_truncated_blob() {
 
 #[test]
 fn files_that_can_be_made_anew_cost_nothing() {
-    let cases: [(&str, fn(&Path)); 7] = [
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 7] = [
         ("no conf", |folder| {
-            fs::remove_file(folder.join("conf")).unwrap()
+            fs::remove_file(folder.join("conf")).unwrap();
         }),
         ("conf flipped", |folder| flip(&folder.join("conf"), 300)),
         ("conf cut", |folder| truncate(&folder.join("conf"), 40)),
@@ -221,11 +222,11 @@ fn files_that_can_be_made_anew_cost_nothing() {
             }
         }),
         ("snapshot flipped", |folder| {
-            flip(&snapshots(folder)[0], 500)
+            flip(&snapshots(folder)[0], 500);
         }),
         ("snapshot cut", |folder| truncate(&snapshots(folder)[0], 50)),
         ("no list", |folder| {
-            fs::remove_file(folder.join("sealed")).unwrap()
+            fs::remove_file(folder.join("sealed")).unwrap();
         }),
     ];
     for (name, damage) in cases {
@@ -238,7 +239,7 @@ fn files_that_can_be_made_anew_cost_nothing() {
 #[test]
 fn a_lost_file_costs_what_only_it_had() {
     let (lost, losses) = case("no db", |folder| {
-        fs::remove_file(folder.join("db")).unwrap()
+        fs::remove_file(folder.join("db")).unwrap();
     });
     println!("no db: {lost} of {} lost: {losses:?}", total());
     assert!((1..total()).contains(&lost));
@@ -253,8 +254,8 @@ fn a_lost_file_costs_what_only_it_had() {
         fs::remove_file(folder.join("conf")).unwrap();
     });
     assert_eq!(lost, total());
-    let loss = "lost 4 hours of raw history: 2026-11-21 00:00 to 04:00 UTC";
-    assert!(losses.iter().any(|told| told == loss), "{losses:?}");
+    let sentence = "lost 4 hours of raw history: 2026-11-21 00:00 to 04:00 UTC";
+    assert!(losses.iter().any(|told| told == sentence), "{losses:?}");
 }
 
 #[test]
