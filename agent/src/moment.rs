@@ -180,8 +180,8 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     (civil(days) == (year, month, day)).then_some(days)
 }
 
-/// Year, month and day of a day since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
+/// Year, month and day of a day since 1970, in the proleptic Gregorian calendar.
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + EPOCH_DAYS;
     let mut year = days * 400 / 146_097 + 1;
     while days_before_march(year) > days {
@@ -293,6 +293,29 @@ mod tests {
         assert_eq!(length("2w"), Ok(14 * DAY_MS));
         for text in ["", "0s", "h", "1", "1 h", "-1h", "9999999999999y", "1h5"] {
             assert!(length(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        for (days, date) in [
+            (0, (1970, 1, 1)),
+            (59, (1970, 3, 1)),
+            (789, (1972, 2, 29)),
+            (11_016, (2000, 2, 29)),
+            (20_512, (2026, 2, 28)),
+            (20_513, (2026, 3, 1)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+            (-1, (1969, 12, 31)),
+            (-719_469, (0, 2, 29)),
+            (-719_834, (-1, 3, 1)),
+        ] {
+            assert_eq!(civil(days), date, "{days}");
+        }
+        // Stamps out of damaged files are shown, whatever they are.
+        for ms in [i64::MIN, i64::MAX] {
+            assert!(Shown(ms).to_string().ends_with('Z'));
         }
     }
 

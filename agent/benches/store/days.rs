@@ -16,14 +16,16 @@ use crate::trace::Trace;
 /// Full-history questions before memory is read again.
 const QUESTIONS: usize = 10;
 
-/// Prints a line for each of `marks` (simulated hours, ascending).
+/// Prints a line for each of `marks` (simulated hours, ascending). Memory is what the store added to that of the
+/// trace; "bytes each" is the whole folder over the samples of a day.
 pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) {
     println!(
-        "{:>6} {:>6} {:>10} {:>9} {:>11} {:>9} {:>11} {:>9} {:>8} {:>9}",
+        "{:>6} {:>6} {:>10} {:>8} {:>8} {:>10} {:>7} {:>11} {:>10} {:>7} {:>9}",
         "series",
         "hours",
         "samples",
         "disk MB",
+        "raw MB",
         "bytes each",
         "RSS MB",
         "after 10 q.",
@@ -31,6 +33,7 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
         "open ms",
         "us/sample"
     );
+    let own = process::rss_bytes();
     let mut filled = Filled::open(folder, trace, series, START_MS);
     for &hours in marks {
         let (before, cpu) = (filled.second, process::cpu_seconds());
@@ -51,19 +54,23 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
         } = filled;
         engine.stop().expect("the disk has room");
         drop(engine);
-        let disk = process::disk_bytes(folder);
+        let (disk, raw) = (
+            process::disk_bytes(folder),
+            process::disk_bytes(&folder.join("raw")),
+        );
         let began = Instant::now();
         let now_ms = START_MS + i64::try_from(second).expect("years") * 1_000;
         let engine = Engine::open(folder, Config::default(), now_ms).expect("it opens");
         let open = began.elapsed();
         let kept = second.min(24 * 3_600) * series;
         println!(
-            "{series:>6} {hours:>6} {:>10} {:>9.1} {:>11.3} {:>9.1} {:>11.1} {:>9.1} {:>8.1} {:>9.3}",
+            "{series:>6} {hours:>6} {:>10} {:>8.1} {:>8.1} {:>10.3} {:>7.1} {:>11.1} {:>10.1} {:>7.1} {:>9.3}",
             second * series,
             disk as f64 / 1e6,
+            raw as f64 / 1e6,
             disk as f64 / kept as f64,
-            rss as f64 / 1e6,
-            after as f64 / 1e6,
+            rss.saturating_sub(own) as f64 / 1e6,
+            after.saturating_sub(own) as f64 / 1e6,
             written as f64 / 1e6,
             open.as_secs_f64() * 1e3,
             cpu * 1e6 / samples as f64,

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
         .filter(|argument| argument != "--bench")
         .collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // The measurement of sled itself compares allocators.
+    if arguments.first() != Some(&"sled") {
+        barograph::allocator::set_up();
+    }
     match arguments[..] {
         ["codec", trace] => codec::run(Path::new(trace)),
         ["sled", ..] => sled::run(),

@@ -236,7 +236,7 @@ fn child(arguments: &[&str], is_plain: bool) -> String {
 
 /// A row of a table of Markdown.
 fn row(cells: &[&dyn Display]) -> String {
-    let cells: Vec<String> = cells.iter().map(|cell| cell.to_string()).collect();
+    let cells: Vec<String> = cells.iter().map(ToString::to_string).collect();
     format!("| {} |", cells.join(" | "))
 }
 

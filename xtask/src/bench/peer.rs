@@ -12,7 +12,7 @@ use crate::bench::request::{Connection, post_file};
 use crate::bench::served;
 use crate::shell::{self, Fallible};
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A rival that serves its history; dropping it ends the process.
 #[derive(Debug)]

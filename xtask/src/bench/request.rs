@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::shell::Fallible;
 
 /// How long a peer may take to swallow a file.
-const POST_LIMIT: Duration = Duration::from_secs(300);
+const POST_LIMIT: Duration = Duration::from_mins(5);
 
 /// Posts a file, however large, and waits for the answer.
 pub(crate) fn post_file(port: u16, path: &str, file: &Path) -> Fallible {

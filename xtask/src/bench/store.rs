@@ -15,6 +15,8 @@ use crate::shell::{self, Fallible};
 
 /// Series that the peers are given: two metrics of 60.
 const PEER_SERIES: u32 = 120;
+/// Series of the whole trace.
+const TRACE_SERIES: u32 = 675;
 /// Hours of history of each comparison.
 const HOURS: u32 = 24;
 /// Requests that are timed after the first.
@@ -85,101 +87,130 @@ fn compare(place: &Place, trace: &Path) -> Fallible {
 
 fn compare_in(place: &Place, trace: &Path, folder: &Path) -> Fallible {
     let hour_ms = 3_600_000;
-    let now_ms = i64::try_from(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)?
-            .as_millis(),
-    )?;
-    let (end_ms, trace) = (now_ms - now_ms % hour_ms, trace.display().to_string());
-    let start_ms = end_ms - i64::from(HOURS) * hour_ms;
-    let file = |name: &str| folder.join(name);
-    let (series, hours, start) = (
-        PEER_SERIES.to_string(),
-        HOURS.to_string(),
-        start_ms.to_string(),
-    );
-    let make = |what: &str, path: &Path| {
-        let path = path.display().to_string();
-        bench(place, &[what, &trace, &path, &series, &hours, &start])
+    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let now_ms = i64::try_from(now_ms.as_millis())?;
+    let end_ms = now_ms - now_ms % hour_ms;
+    let day = Day {
+        place,
+        trace: trace.display().to_string(),
+        folder,
+        start_ms: end_ms - i64::from(HOURS) * hour_ms,
+        end_ms,
     };
     let mut rows = Vec::new();
-    let samples = f64::from(PEER_SERIES) * f64::from(HOURS) * 3_600.0;
-
-    let ours = file("ours");
-    make("fill", &ours.join("data"))?;
-    let agent = Served::resume(&place.agent("release"), ours.clone())?;
-    let paths = |resolution: &str, metric: &str| {
-        vec![format!(
-            "/api/dashboard/metrics/history?metric={metric}&points=500&from={start_ms}&to={end_ms}{resolution}"
-        )]
-    };
-    let disk = peer::disk_bytes(&ours.join("data"))?;
-    told(
-        &mut rows,
-        "Barograph, raw",
-        disk,
-        agent.cost()?.pss_bytes,
-        samples,
-        |metric| peer::times(agent.port, &paths("&resolution=raw", metric), ROUNDS),
-    )?;
-    told(
-        &mut rows,
-        "Barograph, as it chooses",
-        disk,
-        agent.cost()?.pss_bytes,
-        samples,
-        |metric| peer::times(agent.port, &paths("", metric), ROUNDS),
-    )?;
-    drop(agent);
-
-    make("jsonlines", &file("lines.json"))?;
-    let victoria = Peer::victoria(folder, &file("lines.json"))?;
-    fs::remove_file(file("lines.json"))?;
-    let range = format!(
-        "start={}&end={}&step={STEP_SECONDS}",
-        start_ms / 1_000 + STEP_SECONDS,
-        end_ms / 1_000
-    );
-    told(
-        &mut rows,
-        "VictoriaMetrics",
-        victoria.disk_bytes()?,
-        victoria.pss_bytes()?,
-        samples,
-        |metric| {
-            let path = format!(
-                "/api/v1/query_range?query=rollup({}[{STEP_SECONDS}s])&{range}&nocache=1",
-                quoted(metric)
-            );
-            victoria.times(&[path], ROUNDS)
-        },
-    )?;
-    drop(victoria);
-
-    make("openmetrics", &file("lines.txt"))?;
-    let prometheus = Peer::prometheus(folder, &file("lines.txt"))?;
-    fs::remove_file(file("lines.txt"))?;
-    told(
-        &mut rows,
-        "Prometheus",
-        prometheus.disk_bytes()?,
-        prometheus.pss_bytes()?,
-        samples,
-        |metric| {
-            let path = |function: &str| {
-                format!(
-                    "/api/v1/query_range?query={function}_over_time({}[{STEP_SECONDS}s])&{range}",
-                    quoted(metric)
-                )
-            };
-            prometheus.times(&["min", "avg", "max"].map(path), ROUNDS)
-        },
-    )?;
+    day.ours(&mut rows)?;
+    day.victoria(&mut rows)?;
+    day.prometheus(&mut rows)?;
+    day.disks(&mut rows)?;
     row::print(&rows);
     Ok(())
 }
 
-/// The metric of 60 series, or one of them where the name says so, as PromQL in a URL.
+/// The last whole hours of the trace, which every store is given.
+#[derive(Debug)]
+struct Day<'a> {
+    place: &'a Place,
+    trace: String,
+    folder: &'a Path,
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Day<'_> {
+    /// Has the bench program write the day in one of its formats.
+    fn make(&self, what: &str, name: &str, series: u32) -> Fallible<PathBuf> {
+        let path = self.folder.join(name);
+        let (text, series) = (path.display().to_string(), series.to_string());
+        let (hours, start) = (HOURS.to_string(), self.start_ms.to_string());
+        bench(
+            self.place,
+            &[what, &self.trace, &text, &series, &hours, &start],
+        )?;
+        Ok(path)
+    }
+
+    fn ours(&self, rows: &mut Vec<Row>) -> Fallible {
+        let data = self.make("fill", "ours/data", PEER_SERIES)?;
+        let disk = peer::disk_bytes(&data)?;
+        let agent = Served::resume(&self.place.agent("release"), self.folder.join("ours"))?;
+        let memory = agent.cost()?.pss_bytes;
+        for (who, resolution) in [
+            ("Barograph, raw", "&resolution=raw"),
+            ("Barograph, as it chooses", ""),
+        ] {
+            told(rows, who, |metric| {
+                let (from, to) = (self.start_ms, self.end_ms);
+                let path = format!(
+                    "/api/dashboard/metrics/history?metric={metric}&points=500&from={from}&to={to}{resolution}"
+                );
+                peer::times(agent.port, &[path], ROUNDS)
+            })?;
+        }
+        sizes(rows, "Barograph", disk, PEER_SERIES);
+        memories(
+            rows,
+            "Barograph (its plugin too)",
+            memory,
+            agent.cost()?.pss_bytes,
+        );
+        Ok(())
+    }
+
+    fn victoria(&self, rows: &mut Vec<Row>) -> Fallible {
+        let lines = self.make("jsonlines", "lines.json", PEER_SERIES)?;
+        let peer = Peer::victoria(self.folder, &lines)?;
+        fs::remove_file(lines)?;
+        let memory = peer.pss_bytes()?;
+        told(rows, "VictoriaMetrics", |metric| {
+            let (metric, range) = (quoted(metric), self.range());
+            let path = format!(
+                "/api/v1/query_range?query=rollup({metric}[{STEP_SECONDS}s])&{range}&nocache=1"
+            );
+            peer.times(&[path], ROUNDS)
+        })?;
+        sizes(rows, "VictoriaMetrics", peer.disk_bytes()?, PEER_SERIES);
+        memories(rows, "VictoriaMetrics", memory, peer.pss_bytes()?);
+        Ok(())
+    }
+
+    fn prometheus(&self, rows: &mut Vec<Row>) -> Fallible {
+        let lines = self.make("openmetrics", "lines.txt", PEER_SERIES)?;
+        let peer = Peer::prometheus(self.folder, &lines)?;
+        fs::remove_file(lines)?;
+        let memory = peer.pss_bytes()?;
+        told(rows, "Prometheus", |metric| {
+            let (metric, range) = (quoted(metric), self.range());
+            let path = |function: &str| {
+                format!(
+                    "/api/v1/query_range?query={function}_over_time({metric}[{STEP_SECONDS}s])&{range}"
+                )
+            };
+            peer.times(&["min", "avg", "max"].map(path), ROUNDS)
+        })?;
+        sizes(rows, "Prometheus", peer.disk_bytes()?, PEER_SERIES);
+        memories(rows, "Prometheus", memory, peer.pss_bytes()?);
+        Ok(())
+    }
+
+    /// The whole trace, on disk only. Prometheus is left out: promtool would read 3.5 GB of text thirteen times.
+    fn disks(&self, rows: &mut Vec<Row>) -> Fallible {
+        let data = self.make("fill", "whole", TRACE_SERIES)?;
+        sizes(rows, "Barograph", peer::disk_bytes(&data)?, TRACE_SERIES);
+        let lines = self.make("jsonlines", "lines.json", TRACE_SERIES)?;
+        let folder = self.folder.join("whole-victoria");
+        fs::create_dir_all(&folder)?;
+        let peer = Peer::victoria(&folder, &lines)?;
+        sizes(rows, "VictoriaMetrics", peer.disk_bytes()?, TRACE_SERIES);
+        Ok(())
+    }
+
+    fn range(&self) -> String {
+        let (start, end) = (self.start_ms / 1_000 + STEP_SECONDS, self.end_ms / 1_000);
+        format!("start={start}&end={end}&step={STEP_SECONDS}")
+    }
+}
+
+/// The metric of 60 series, or one of them where the name says so, as a query in a URL.
 fn quoted(metric: &str) -> String {
     match metric.split_once("&label=name:") {
         Some((metric, name)) => format!("{metric}%7Bname=%22{name}%22%7D"),
@@ -187,14 +218,7 @@ fn quoted(metric: &str) -> String {
     }
 }
 
-fn told(
-    rows: &mut Vec<Row>,
-    who: &str,
-    disk: u64,
-    memory: u64,
-    samples: f64,
-    ask: impl Fn(&str) -> Fallible<Vec<f64>>,
-) -> Fallible {
+fn told(rows: &mut Vec<Row>, who: &str, ask: impl Fn(&str) -> Fallible<Vec<f64>>) -> Fallible {
     for (what, metric) in [
         ("1 series", "trace_0&label=name:cpu_user_0"),
         ("60 series", "trace_1"),
@@ -204,17 +228,24 @@ fn told(
         times.sort_by(f64::total_cmp);
         let median = times[times.len() / 2];
         rows.push(Row::told(
-            format!("{who}: 24 h of {what} to 500 points, ms: first, median"),
+            format!("{who}: {what} to 500 points, ms: first, median"),
             format!("{first:.1}, {median:.1}"),
         ));
     }
+    Ok(())
+}
+
+fn sizes(rows: &mut Vec<Row>, who: &str, disk: u64, series: u32) {
+    let samples = f64::from(series) * f64::from(HOURS) * 3_600.0;
     rows.push(Row::told(
-        format!("{who}: bytes on disk a sample"),
+        format!("{who}: bytes on disk a sample, {series} series"),
         format!("{:.3}", disk as f64 / samples),
     ));
+}
+
+fn memories(rows: &mut Vec<Row>, who: &str, before: u64, after: u64) {
     rows.push(Row::told(
-        format!("{who}: memory before the questions, MB"),
-        format!("{:.1}", memory as f64 / 1e6),
+        format!("{who}: memory before and after the questions, MB"),
+        format!("{:.1}, {:.1}", before as f64 / 1e6, after as f64 / 1e6),
     ));
-    Ok(())
 }

@@ -53,7 +53,7 @@ fn value(at: u32, at_ms: i64) -> f64 {
     let second = at_ms / SECOND_MS;
     let noise = (at_ms ^ i64::from(at)).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()) >> 44;
     match at % 3 {
-        0 if at % 2 == 0 => f64::from(at),
+        0 if at.is_multiple_of(2) => f64::from(at),
         0 => (noise & 0x3ff) as f64 / 100.0,
         1 => (second % 50_000 * i64::from(at)) as f64,
         _ => (noise as f64).abs().sqrt(),
