@@ -453,4 +453,28 @@ fn check_name(what: &'static str, name: &str) -> Result<(), CatalogError> {
 }
 
 #[cfg(test)]
+impl Metric {
+    /// A metric of the topic `system`, with what a test does not care about filled in.
+    pub(crate) fn for_test(name: &str, kind: Kind, tier: Tier, labels: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            help: "Help.".to_owned(),
+            topic: "system".to_owned(),
+            plugin: "system".to_owned(),
+            kind,
+            unit: Unit::Count,
+            tier,
+            labels: labels.iter().map(|&label| label.to_owned()).collect(),
+            otel: None,
+            chart: ChartHint {
+                section: "Section".to_owned(),
+                title: "Title".to_owned(),
+                style: ChartStyle::Line,
+                overview: false,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 //!
 //! Where to look: [`clock`] schedules and stamps; [`collect`] runs each plugin in a process of its own;
 //! [`catalog`] knows metrics and series; [`bus`] carries batches; [`current`] keeps the latest values;
-//! [`alerts`] compares them with rules; [`hub`] fans them out in tiers; [`http`] speaks REST and WebSocket; [`health`] holds every component's
+//! [`store`] keeps the past, on [`kv`]; [`alerts`] compares values with rules; [`hub`] fans them out in tiers;
+//! [`http`] speaks REST and WebSocket, [`control`] with the command line; [`health`] holds every component's
 //! state; [`introspect`] watches the agent itself; [`protocol`] has every type of the wire; [`config`],
-//! [`log`] and [`cli`] face the operator; [`app`] alone knows all of them. `docs/ARCHITECTURE.md` tells the
-//! same at length.
+//! [`log`], [`moment`] and [`cli`] face the operator; [`app`] alone knows all of them. `docs/ARCHITECTURE.md`
+//! tells the same at length.
 
 pub mod alerts;
 pub mod allocator;

@@ -1,6 +1,9 @@
 //! History: every sample for a day, rollups beyond, in an embedded store.
 //!
-//! [`engine`] is the whole store without threads or clocks; this module's task drives it from the bus.
+//! [`engine`] is the whole store without threads or clocks, [`task`] drives it from the bus, [`query`] answers. Samples
+//! go into the [`head`], from there into sealed blocks of [`generation`]s, from those into [`rollup`]s. What each folder
+//! holds is in docs/store.md, how the modules hang together in docs/ARCHITECTURE.md, and the bytes stand in the
+//! modules that write them. It knows the bus and the catalog, and neither alerts nor hub.
 
 pub mod backup;
 pub mod checkup;

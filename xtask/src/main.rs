@@ -8,6 +8,7 @@ mod bench;
 mod bless;
 mod deny;
 mod dist;
+mod fuzz;
 mod needs;
 mod node;
 mod place;
@@ -42,6 +43,8 @@ usage: cargo xtask COMMAND
   bench startup [--rounds 20]
   bench allocator [--seconds 60]
   bench store [codec|sled|days|questions ...] [--peers]
+  fuzz decode [--seconds 600]
+                         random bytes into the store's decoders; needs a nightly toolchain
   soak simulation        run the simulation with many seeds
   soak kill              kill the store's writer 200 times
   soak store             write simulated days and see that disk, memory and open time stay flat
@@ -75,6 +78,7 @@ fn dispatch() -> Fallible<bool> {
             run::run(&arguments)?;
         }
         "test" => return test::test(&test::Options::parse(&mut parser)?),
+        "fuzz" => fuzz::fuzz(&mut parser)?,
         "soak" => soak::soak(&mut parser)?,
         "bench" => bench::bench(&mut parser)?,
         _ => {

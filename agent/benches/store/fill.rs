@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use barograph::catalog::{Kind, Unit};
+use barograph::catalog::Unit;
 use barograph::clock::Tier;
 use barograph::store::Config;
 use barograph::store::engine::Engine;
@@ -88,15 +88,11 @@ impl Filled {
 
 /// A series of the trace: metrics have several series, told apart by a label.
 fn stored(trace: &Trace, at: usize) -> StoredSeries {
-    let (name, is_counter) = trace.series(at);
+    let (name, kind) = trace.series(at);
     StoredSeries {
         id: 0,
         metric: metric(at),
-        kind: if is_counter {
-            Kind::Counter
-        } else {
-            Kind::Gauge
-        },
+        kind,
         unit: Unit::Count,
         tier: Tier::Fast,
         topic: "trace".to_owned(),

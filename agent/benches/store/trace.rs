@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use barograph::catalog::Kind;
+
 /// How far each round through the trace begins from the one before: no divisor of the trace's length.
 const ROTATION: usize = 377;
 
@@ -13,13 +15,13 @@ const ROTATION: usize = 377;
 #[derive(Debug)]
 pub(crate) struct Trace {
     series: Vec<Recorded>,
-    rows: usize,
+    times_ms: Vec<i64>,
 }
 
 #[derive(Debug)]
 struct Recorded {
     name: String,
-    is_counter: bool,
+    kind: Kind,
     values: Vec<f64>,
 }
 
@@ -36,24 +38,24 @@ impl Trace {
             .split(',')
             .map(|name| Recorded {
                 name: name[2..].to_owned(),
-                is_counter: name.starts_with("c:"),
+                kind: if name.starts_with("c:") {
+                    Kind::Counter
+                } else {
+                    Kind::Gauge
+                },
                 values: Vec::new(),
             })
             .collect();
         let width = 8 * (1 + series.len());
-        let rows = bytes[end + 1..].chunks_exact(width);
-        let count = rows.len();
-        for row in rows {
-            for (recorded, value) in series.iter_mut().zip(row[8..].chunks_exact(8)) {
-                recorded
-                    .values
-                    .push(f64::from_le_bytes(value.try_into().expect("8 bytes")));
+        let mut times_ms = Vec::new();
+        for row in bytes[end + 1..].chunks_exact(width) {
+            let (words, _) = row.as_chunks::<8>();
+            times_ms.push(i64::from_le_bytes(words[0]));
+            for (recorded, value) in series.iter_mut().zip(&words[1..]) {
+                recorded.values.push(f64::from_le_bytes(*value));
             }
         }
-        Some(Self {
-            series,
-            rows: count,
-        })
+        Some(Self { series, times_ms })
     }
 
     /// Series in it.
@@ -61,29 +63,30 @@ impl Trace {
         self.series.len()
     }
 
-    /// Seconds in it.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
+    /// When its samples were taken, about a second apart.
+    pub(crate) fn times_ms(&self) -> &[i64] {
+        &self.times_ms
     }
 
     /// Name and kind of a series; beyond the last the trace's series come again.
-    pub(crate) fn series(&self, at: usize) -> (&str, bool) {
+    pub(crate) fn series(&self, at: usize) -> (&str, Kind) {
         let recorded = &self.series[at % self.series.len()];
-        (&recorded.name, recorded.is_counter)
+        (&recorded.name, recorded.kind)
     }
 
     /// The value of a series at a second. Series beyond the last are out of step with those they repeat.
     pub(crate) fn value(&self, at: usize, second: usize) -> f64 {
         let recorded = &self.series[at % self.series.len()];
         let second = second + 97 * (at / self.series.len());
-        let (round, row) = (second / self.rows, second % self.rows);
-        let start = round * ROTATION % self.rows;
-        let index = (start + row) % self.rows;
+        let rows = self.times_ms.len();
+        let (round, row) = (second / rows, second % rows);
+        let start = round * ROTATION % rows;
+        let index = (start + row) % rows;
         let values = &recorded.values;
-        if !recorded.is_counter {
+        if recorded.kind == Kind::Gauge {
             return values[index];
         }
-        let (first, last) = (values[0], values[self.rows - 1]);
+        let (first, last) = (values[0], values[rows - 1]);
         let wrapped = if index < start { last - first } else { 0.0 };
         first + round as f64 * (last - first) + wrapped + values[index] - values[start]
     }

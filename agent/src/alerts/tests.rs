@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::bus::{Batch, Bus, Sample};
-use crate::catalog::{ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit};
+use crate::catalog::{CollectorId, Kind, Metric, SeriesId};
 use crate::clock::{Tier, TierSet};
 use crate::protocol::Comparison;
 use rule::{Function, Limits};
@@ -46,23 +46,7 @@ impl Rig {
         let collector = catalog.register("system", "system", "system", 100);
         let metric = catalog.define_metric(
             collector,
-            Metric {
-                name: "load".to_owned(),
-                help: "Help.".to_owned(),
-                topic: "system".to_owned(),
-                plugin: "system".to_owned(),
-                kind: Kind::Gauge,
-                unit: Unit::Count,
-                tier: Tier::Fast,
-                labels: Vec::new(),
-                otel: None,
-                chart: ChartHint {
-                    section: "Section".to_owned(),
-                    title: "Title".to_owned(),
-                    style: ChartStyle::Line,
-                    overview: false,
-                },
-            },
+            Metric::for_test("load", Kind::Gauge, Tier::Fast, &[]),
         );
         let load = catalog
             .define_series(collector, metric.unwrap(), Vec::new())

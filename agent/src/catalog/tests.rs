@@ -1,23 +1,7 @@
 use super::*;
 
 fn metric(name: &str, labels: &[&str]) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        help: String::new(),
-        topic: "t".to_owned(),
-        plugin: "p".to_owned(),
-        kind: Kind::Gauge,
-        unit: Unit::Count,
-        tier: Tier::Fast,
-        labels: labels.iter().map(|&label| label.to_owned()).collect(),
-        otel: None,
-        chart: ChartHint {
-            section: String::new(),
-            title: String::new(),
-            style: ChartStyle::Line,
-            overview: false,
-        },
-    }
+    Metric::for_test(name, Kind::Gauge, Tier::Fast, labels)
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::store::folder::{Folder, disk_bytes};
 /// The copy; one that a killed doctor left is replaced.
 const COPY: &str = "doctor-copy";
 /// What a checkup looks at.
-const PARTS: [&str; 6] = ["schema", "core", "head", "raw", "m1", "h1"];
+const PARTS: [&str; 7] = ["schema", "names", "core", "head", "raw", "m1", "h1"];
 
 pub(super) fn run(
     config: Option<&Path>,

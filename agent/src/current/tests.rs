@@ -1,7 +1,7 @@
 //! Rates, gaps and what is stale, on batches made by hand.
 
 use super::*;
-use crate::catalog::{ChartHint, ChartStyle, Metric, Unit};
+use crate::catalog::Metric;
 use crate::clock::TierSet;
 
 const FAST: TierSet = TierSet::EMPTY.with(Tier::Fast);
@@ -26,23 +26,7 @@ impl Rig {
     }
 
     fn series(&self, name: &str, kind: Kind, tier: Tier) -> SeriesId {
-        let metric = Metric {
-            name: name.to_owned(),
-            help: String::new(),
-            topic: "system".to_owned(),
-            plugin: "system".to_owned(),
-            kind,
-            unit: Unit::Count,
-            tier,
-            labels: Vec::new(),
-            otel: None,
-            chart: ChartHint {
-                section: String::new(),
-                title: String::new(),
-                style: ChartStyle::Line,
-                overview: false,
-            },
-        };
+        let metric = Metric::for_test(name, kind, tier, &[]);
         let metric = self.catalog.define_metric(self.collector, metric).unwrap();
         self.catalog
             .define_series(self.collector, metric, Vec::new())

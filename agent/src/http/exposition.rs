@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::bus::{Batch, Sample};
-    use crate::catalog::{ChartHint, ChartStyle, CollectorId, Metric, Unit};
+    use crate::catalog::{CollectorId, Metric};
     use crate::clock::{Tier, TierSet};
 
     fn define(
@@ -105,22 +105,10 @@ mod tests {
         (name, help, kind): (&str, &str, Kind),
         labels: &[(&str, &str)],
     ) -> SeriesId {
+        let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
         let metric = Metric {
-            name: name.to_owned(),
             help: help.to_owned(),
-            topic: "system".to_owned(),
-            plugin: "system".to_owned(),
-            kind,
-            unit: Unit::Count,
-            tier: Tier::Fast,
-            labels: labels.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            otel: None,
-            chart: ChartHint {
-                section: String::new(),
-                title: String::new(),
-                style: ChartStyle::Line,
-                overview: false,
-            },
+            ..Metric::for_test(name, kind, Tier::Fast, &names)
         };
         let metric = catalog.define_metric(collector, metric).unwrap();
         let values = labels

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::bus::{Batch, Bus, Sample};
-use crate::catalog::{ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit};
+use crate::catalog::{CollectorId, Kind, Metric, SeriesId};
 use crate::clock::TierSet;
 use crate::protocol::Component;
 
@@ -124,23 +124,8 @@ impl Rig {
 }
 
 fn metric(name: &str, kind: Kind, tier: Tier, labels: &[(&str, &str)]) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        help: "Help.".to_owned(),
-        topic: "system".to_owned(),
-        plugin: "system".to_owned(),
-        kind,
-        unit: Unit::Count,
-        tier,
-        labels: labels.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        otel: None,
-        chart: ChartHint {
-            section: "Section".to_owned(),
-            title: "Title".to_owned(),
-            style: ChartStyle::Line,
-            overview: false,
-        },
-    }
+    let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
+    Metric::for_test(name, kind, tier, &names)
 }
 
 struct Client {

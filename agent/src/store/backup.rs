@@ -241,10 +241,7 @@ pub(super) fn check(
                 chunk::decode(bytes, &mut samples)?;
                 samples.times_ms.len()
             }
-            Level::Minute | Level::Hour => match rollup::decode(bytes)? {
-                rollup::Points::Gauge(points) => points.len(),
-                rollup::Points::Counter(points) => points.len(),
-            },
+            Level::Minute | Level::Hour => rollup::decode(bytes)?.len(),
         } as u64;
         series += 1;
     }

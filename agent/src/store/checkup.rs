@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::backup::check;
+use super::derive;
 use super::engine::Engine;
 use super::folder::disk_bytes;
 use super::{Config, HOUR_MS, Level, StoreError, period};
@@ -88,6 +89,7 @@ pub fn run(root: &Path, config: Config, now_ms: i64) -> Result<Checkup, StoreErr
             .parts
             .push(sealed(&engine, root, level, &mut found)?);
     }
+    found.extend(derive::missing(&engine.levels)?);
     checkup.findings = found
         .into_iter()
         .map(|what| Finding {

@@ -2,8 +2,8 @@
 //!
 //! It climbs down the ladder of [`super::recover`] like a generation. sled passes over what it cannot read without a
 //! word, so the series that the rest of the store has are looked up as well: names that are missing are carved out of
-//! the database's own files, where old records stay for long, and out of what is in quarantine. Numbers that any file
-//! has are never given again.
+//! the database's own files, where old records stay for long, and out of what is in quarantine; but first they are
+//! looked for in their second copy ([`spare`]). Numbers that any file has are never given again.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::derive::all_blocks;
 use super::generation::Generations;
 use super::head::Head;
 use super::recover::{self, Outcome, Place};
-use super::registry::{self, Carved, Registry};
+use super::registry::{self, Carved, Registry, spare};
 use super::{Level, StoreError};
 use crate::kv::Kv;
 
@@ -49,15 +49,12 @@ pub(super) fn open(
     let mut carved = Carved::default();
     match outcome {
         Outcome::Sound if is_new && (has_history || !stored.is_empty()) => {
-            losses.push(
-                "the database `core` was lost: names of series and states of alerts are gone"
-                    .to_owned(),
-            );
+            losses.push("the database `core` was lost: states of alerts are gone".to_owned());
             stored.extend(in_levels(levels)?);
         }
         Outcome::Sound => {}
         Outcome::Repaired { why } => {
-            losses.push(format!("repaired `core`, nothing is lost: {why}"));
+            losses.push(format!("repaired `core`, without its snapshot: {why}"));
         }
         Outcome::Quarantined { why, remains } => {
             recover::carve(&remains, &mut |bytes| registry::carve(bytes, &mut carved))?;
@@ -73,11 +70,36 @@ pub(super) fn open(
     let floor = stored.last().map_or(0, |last| last.saturating_add(1));
     let registry = Registry::open(Arc::clone(&kv), floor)?;
     registry.adopt(carved);
+    let names = root.join(spare::FILE);
+    losses.extend(from_spare(&names, &registry));
     losses.extend(find_names(&folder, &quarantine, &registry, &stored)?);
+    registry.keep_spare(&names);
     Ok(Core {
         kv,
         registry,
         losses,
+    })
+}
+
+/// Takes over the names that only their second copy has. Without it the agent starts all the same.
+fn from_spare(path: &Path, registry: &Registry) -> Option<String> {
+    let known = match spare::read(path) {
+        Ok(known) => known,
+        Err(error) => {
+            return Some(format!(
+                "the second copy of the series' names is damaged: {error}"
+            ));
+        }
+    };
+    let lost = known.series.keys();
+    let lost = lost.filter(|&&id| registry.get(id).is_none()).count();
+    registry.adopt(known);
+    (lost > 0).then(|| {
+        format!(
+            "`core` was damaged: {lost} series had lost their names, which were found in `{}`; states of alerts may be \
+             lost",
+            spare::FILE
+        )
     })
 }
 
@@ -144,3 +166,6 @@ fn in_levels(levels: &[Generations; 3]) -> Result<BTreeSet<u32>, StoreError> {
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;

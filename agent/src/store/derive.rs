@@ -12,7 +12,7 @@ use super::head::Hour;
 use super::registry::Registry;
 use super::rollup::{self, Points};
 use super::writer::Writer;
-use super::{HOUR_MS, Level, StoreError};
+use super::{HOUR_MS, Level, StoreError, period};
 use crate::catalog::Kind;
 
 /// Series that are derived together: 8 windows of one sample a second are 170,000 samples and some 5 ms of work.
@@ -102,6 +102,30 @@ pub(super) fn all_blocks(generations: &Generations) -> Result<Vec<Block>, StoreE
     generations.blocks(*first, last + generations.level().generation_ms())
 }
 
+/// What is gone with the whole folder of a generation, in words: its rollups are there, and so is what is older, which
+/// retention would have removed first.
+pub(super) fn missing(levels: &[Generations; 3]) -> Result<Vec<String>, StoreError> {
+    let mut lost = Vec::new();
+    for level in [Level::Minute, Level::Hour] {
+        let finer = finer(level);
+        let starts = levels[finer as usize].starts();
+        let rollups = all_blocks(&levels[level as usize])?;
+        // A block of rollups is as long as a generation of what it was derived from.
+        let mut windows: Vec<i64> = rollups.iter().map(|block| block.start_ms).collect();
+        windows.dedup();
+        windows.retain(|at| starts.first().is_some_and(|first| first < at) && !starts.contains(at));
+        lost.extend(windows.into_iter().map(|at| {
+            format!(
+                "lost the {} history of {}: its folder is gone; {} rollups of it are there",
+                finer.folder(),
+                period::between(at, at + finer.generation_ms()),
+                level.folder()
+            )
+        }));
+    }
+    Ok(lost)
+}
+
 impl Deriving {
     /// Begins, or goes on with what an earlier run began. `levels` are all generations, by [`Level`].
     pub(super) fn open(
@@ -154,11 +178,10 @@ impl Deriving {
                 (self.hours(source, &batch, &mut done)?, HOUR_MS)
             };
             for (id, points) in points {
-                let count = len(&points);
-                if count > 0 {
+                if !points.is_empty() {
                     self.chunk.clear();
                     rollup::encode(&points, width_ms, &mut self.chunk);
-                    self.writer.push(id, &self.chunk, count as u64);
+                    self.writer.push(id, &self.chunk, points.len() as u64);
                 }
             }
             self.next = end;
@@ -233,18 +256,11 @@ impl Deriving {
                 }
             })?;
         }
-        *done += found.values().map(len).sum::<usize>();
+        *done += found.values().map(Points::len).sum::<usize>();
         let merged = found
             .into_iter()
             .map(|(id, points)| (id, rollup::merge(&points, HOUR_MS)));
         Ok(merged.collect())
-    }
-}
-
-fn len(points: &Points) -> usize {
-    match points {
-        Points::Gauge(points) => points.len(),
-        Points::Counter(points) => points.len(),
     }
 }
 
@@ -265,3 +281,6 @@ fn append(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

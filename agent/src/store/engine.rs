@@ -1,7 +1,8 @@
 //! The whole store without threads or clocks: whoever holds it says what time it is.
 //!
 //! Samples go into the head ([`Engine::push`], memory only). [`Engine::maintain`], about once a second, writes what is
-//! due and does one bounded step of what can wait: sealing an hour that is over, rollups, retention. Each step can be cut off by a kill and is taken up by the next run. Answers are in [`super::query`].
+//! due and does one bounded step of what can wait: sealing an hour that is over, rollups, retention. Each step can be
+//! cut off by a kill and is taken up by the next run. Answers are in [`super::query`].
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +61,8 @@ struct Work {
     sizes_ms: i64,
     /// The clock went back over samples that are in memory.
     has_future: bool,
+    /// Why names of new series are not on the disk.
+    unnamed: Option<String>,
     /// What the opening found, and what was lost since, until somebody asks.
     losses: Vec<String>,
     upkeep: Upkeep,
@@ -119,6 +122,7 @@ impl Engine {
                 cut_ms: i64::MIN,
                 sizes_ms: now_ms,
                 has_future: false,
+                unnamed: None,
                 losses,
                 upkeep,
             }),
@@ -180,7 +184,9 @@ impl Engine {
         work.losses.extend(work.upkeep.take_losses());
         let losses = (work.losses.len() - known) as u64;
         work.losses.extend(work.upkeep.take_notices());
-        let problem = kept.as_ref().err().map(ToString::to_string);
+        let unnamed = work.unnamed.as_ref();
+        let unnamed = unnamed.map(|error| format!("names of new series can't be written: {error}"));
+        let problem = unnamed.or_else(|| kept.as_ref().err().map(ToString::to_string));
         let mut status = lock(&self.status);
         status.disk = disk;
         status.error = problem;
@@ -199,9 +205,13 @@ impl Engine {
 
     /// The head's part: what was pushed, on disk; what is old enough, in runs.
     fn write(&self, work: &mut Work, now_ms: i64) -> Result<(), StoreError> {
-        if now_ms.saturating_sub(work.flushed_ms) >= FLUSH_MS {
-            // The names first: samples whose series nobody knows would be lost.
-            self.persist(now_ms)?;
+        let is_due = now_ms.saturating_sub(work.flushed_ms) >= FLUSH_MS;
+        if is_due || work.unnamed.is_some() {
+            // The names first: nobody can ask for samples of a series without one. But if they can't be written, all
+            // other samples still can.
+            work.unnamed = self.persist(now_ms).err().map(|error| error.to_string());
+        }
+        if is_due {
             self.head.flush()?;
             work.flushed_ms = now_ms;
         }

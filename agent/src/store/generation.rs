@@ -6,8 +6,8 @@
 //! read fails; what `store::recover` puts in quarantine is carved for groups ([`salvage`]).
 //!
 //! sled keeps everything that it ever read or wrote in memory, so a level closes the generations that were not used
-//! lately, also the one in use, as soon as they have read [`READ_BYTES_MAX`]. docs/benchmarks.md has the figures that this
-//! bound, the length of a generation and the size of a group come from.
+//! lately, also the one in use, as soon as they have read [`READ_BYTES_MAX`]. docs/benchmarks.md has the figures that
+//! this bound, the length of a generation and the size of a group come from.
 
 mod check;
 mod opened;

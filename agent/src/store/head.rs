@@ -166,13 +166,6 @@ impl Head {
         }
     }
 
-    /// One above the greatest number of a series in it.
-    pub fn series_floor(&self) -> u32 {
-        let state = self.state();
-        let series = state.hours.values().filter_map(Held::series_last).max();
-        series.map_or(0, |last| last.saturating_add(1))
-    }
-
     /// All hours that are held, oldest first.
     pub fn hours(&self) -> Vec<Hour> {
         self.state().hours.keys().copied().collect()
@@ -400,17 +393,6 @@ impl State {
 }
 
 impl Held {
-    /// The greatest number of a series.
-    fn series_last(&self) -> Option<u32> {
-        let runs = self
-            .runs
-            .iter()
-            .filter_map(|run| run.series.last())
-            .copied();
-        runs.chain(self.tables.iter().filter_map(Table::series_last))
-            .max()
-    }
-
     /// Appends a series' samples in memory before that time.
     fn read(&self, series: u32, before: u32, hour: Hour, samples: &mut Samples) {
         let (times, values) = (&mut samples.times_ms, &mut samples.values);

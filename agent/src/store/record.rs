@@ -13,11 +13,8 @@
 //! first as f64, then the XOR with the one before: a byte (bytes that follow ‖ zero bytes cut off its low end, four
 //! bits each) and those bytes. Pure.
 
-mod varint;
-
 use super::chunk::DecodeError;
-use varint::put_signed;
-pub(super) use varint::{Reader, put};
+use super::chunk::bytes::{Reader, put_signed, put_varint};
 
 /// Bytes of a frame.
 pub const HEADER_BYTES: usize = 56;
@@ -32,6 +29,11 @@ const UNPACKED_BYTES_MAX: usize = 64 << 20;
 /// The fastest; what is left to win is won when the samples become chunks.
 const ZSTD_LEVEL: i32 = 1;
 
+/// What a record may ask for in memory, in samples: six times 64 ticks of 20,000 series, 84 MB. The length says
+/// little of it, since a column of equal values takes 10 bytes, however many they are.
+const SAMPLES_MAX: usize = 8 << 20;
+/// What a section or a column takes besides its samples, counted in those (10 bytes each).
+const LIST_SAMPLES: usize = 8;
 /// Columns of a section that memory is reserved for before they are read.
 const COLUMNS_RESERVED: usize = 4_096;
 
@@ -201,14 +203,14 @@ pub struct Encoder {
 impl Encoder {
     /// Begins a collector's part, which has `columns` columns.
     pub fn section(&mut self, collector: u32, ticks: &[u32], columns: usize) {
-        put(&mut self.raw, u64::from(collector));
-        put(&mut self.raw, ticks.len() as u64);
+        put_varint(&mut self.raw, u64::from(collector));
+        put_varint(&mut self.raw, ticks.len() as u64);
         let mut before = 0;
         for &tick in ticks {
-            put(&mut self.raw, u64::from(tick.wrapping_sub(before)));
+            put_varint(&mut self.raw, u64::from(tick.wrapping_sub(before)));
             before = tick;
         }
-        put(&mut self.raw, columns as u64);
+        put_varint(&mut self.raw, columns as u64);
         self.series = 0;
         if let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) {
             self.first = Some(self.first.map_or(first, |known| known.min(first)));
@@ -235,10 +237,10 @@ impl Encoder {
             None => raw.push(mode),
             Some(ticks) => {
                 raw.push(mode | SPARSE);
-                put(raw, values.len() as u64);
+                put_varint(raw, values.len() as u64);
                 let mut before = 0;
                 for tick in ticks {
-                    put(raw, u64::from(tick - before));
+                    put_varint(raw, u64::from(tick - before));
                     before = tick;
                 }
             }
@@ -291,19 +293,35 @@ pub fn decode(body: &[u8]) -> Result<Vec<Section>, DecodeError> {
     let raw = zstd::bulk::decompress(packed, unpacked)
         .map_err(|_| DecodeError::Corrupt("it does not unpack"))?;
     let mut reader = Reader::new(&raw);
+    let mut room = Room(SAMPLES_MAX);
     let mut sections = Vec::new();
-    while !reader.is_empty() {
-        sections.push(section(&mut reader)?);
+    while reader.left() > 0 {
+        sections.push(section(&mut reader, &mut room)?);
     }
     Ok(sections)
 }
 
-fn section(reader: &mut Reader<'_>) -> Result<Section, DecodeError> {
-    let collector = reader.u32()?;
+/// What a record may still ask for, in samples.
+struct Room(usize);
+
+impl Room {
+    /// For a list of that many entries, before it is made.
+    fn take(&mut self, entries: usize) -> Result<(), DecodeError> {
+        self.0 = self
+            .0
+            .checked_sub(entries + LIST_SAMPLES)
+            .ok_or(DecodeError::Corrupt("it has too many samples"))?;
+        Ok(())
+    }
+}
+
+fn section(reader: &mut Reader<'_>, room: &mut Room) -> Result<Section, DecodeError> {
+    let collector = reader.varint_u32()?;
     let count = reader.count(TICKS_MAX)?;
+    room.take(count)?;
     let mut ticks: Vec<u32> = Vec::with_capacity(count);
     for at in 0..count {
-        let step = reader.u32()?;
+        let step = reader.varint_u32()?;
         let before = ticks.last().copied().unwrap_or(0);
         let tick = before.checked_add(step).filter(|_| at == 0 || step > 0);
         ticks.push(tick.ok_or(DecodeError::Corrupt("its ticks are in disorder"))?);
@@ -321,23 +339,30 @@ fn section(reader: &mut Reader<'_>) -> Result<Section, DecodeError> {
             u32::try_from(series).map_err(|_| DecodeError::Corrupt("a series is no number"))?;
         section
             .columns
-            .push(column(reader, id, section.ticks.len())?);
+            .push(column(reader, room, id, section.ticks.len())?);
     }
     Ok(section)
 }
 
-fn column(reader: &mut Reader<'_>, series: u32, ticks: usize) -> Result<Column, DecodeError> {
+fn column(
+    reader: &mut Reader<'_>,
+    room: &mut Room,
+    series: u32,
+    ticks: usize,
+) -> Result<Column, DecodeError> {
     const STRANGE: DecodeError = DecodeError::Corrupt("a tick is not there");
-    let mode = reader.byte()?;
+    let mode = reader.u8()?;
     let indexes = if mode & SPARSE == 0 {
+        room.take(ticks)?;
         (0..ticks)
             .map(|at| u16::try_from(at).map_err(|_| STRANGE))
             .collect::<Result<Vec<_>, _>>()?
     } else {
         let count = reader.count(ticks)?;
+        room.take(count)?;
         let mut indexes: Vec<u16> = Vec::with_capacity(count);
         for at in 0..count {
-            let step = reader.u32()?;
+            let step = reader.varint_u32()?;
             let before = indexes.last().copied().map_or(0, u32::from);
             let index = before.checked_add(step).filter(|_| at == 0 || step > 0);
             let index = index.filter(|&index| (index as usize) < ticks);
@@ -417,13 +442,13 @@ fn xored(reader: &mut Reader<'_>, count: usize) -> Result<Vec<f64>, DecodeError>
         if at == 0 {
             before = reader.u64()?;
         } else {
-            let form = reader.byte()?;
+            let form = reader.u8()?;
             let (count, low) = (usize::from(form >> 4), u32::from(form & 0xf));
             if count > 8 || low > 7 {
                 return Err(DecodeError::Corrupt("a value is longer than it can be"));
             }
             let mut change = [0; 8];
-            change[..count].copy_from_slice(reader.bytes(count)?);
+            change[..count].copy_from_slice(reader.take(count)?);
             before ^= u64::from_le_bytes(change) << (8 * low);
         }
         values.push(f64::from_bits(before));

@@ -7,11 +7,13 @@
 //! one today. Nothing here knows what time it is: the newest day is the newest that [`Registry::persist`] was told.
 
 pub mod record;
+pub mod spare;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::StoreError;
 use crate::catalog::{Kind, Unit};
@@ -20,6 +22,7 @@ use crate::kv::Kv;
 use crate::matching;
 use crate::protocol::{Labels, Match};
 use record::Record;
+use spare::Spare;
 
 /// Series that are known at a time: 20,000 take about 10 MB.
 pub const SERIES_MAX: usize = 20_000;
@@ -78,6 +81,7 @@ pub struct Carved {
 pub struct Registry {
     core: Arc<Kv>,
     table: RwLock<Table>,
+    spare: Mutex<Option<Spare>>,
 }
 
 #[derive(Debug, Default)]
@@ -126,8 +130,34 @@ impl Registry {
             );
         }
         table.next = table.next.max(floor);
-        let table = RwLock::new(table);
-        Ok(Self { core, table })
+        Ok(Self {
+            core,
+            table: RwLock::new(table),
+            spare: Mutex::default(),
+        })
+    }
+
+    /// From now on keeps a second copy of the names in this file; see [`spare`].
+    pub fn keep_spare(&self, path: &Path) {
+        let spare = Spare::new(path.to_owned());
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(spare);
+        self.write_spare(true);
+    }
+
+    /// Brings the second copy up to date, if the table has changed or it could not be written last time. History goes
+    /// on without it, so that a failure is told and tried again.
+    fn write_spare(&self, has_changed: bool) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(spare) = spare.as_mut() else {
+            return;
+        };
+        if has_changed || spare.is_behind() {
+            let table = self.read();
+            let all: Vec<_> = table.series.values().cloned().collect();
+            let next = table.next;
+            drop(table);
+            spare.keep(&all, next);
+        }
     }
 
     /// Takes over what was carved out of a damaged `core`; on disk after the next [`Registry::persist`].
@@ -187,9 +217,15 @@ impl Registry {
         let unwritten = table.unwritten.iter().filter_map(|id| table.series.get(id));
         changes.extend(unwritten.map(|series| (series.id, Some(record::encode_series(series)))));
         let next = table.next;
+        let is_forgetting = !table.forgotten.is_empty();
         drop(table);
         if changes.is_empty() {
+            self.write_spare(false);
             return Ok(());
+        }
+        if is_forgetting {
+            // First, or a kill in between would look as if `core` had lost them.
+            self.write_spare(true);
         }
         for part in changes.chunks(BATCH) {
             let keys: Vec<[u8; 5]> = part.iter().map(|&(id, _)| key(id)).collect();
@@ -208,6 +244,8 @@ impl Registry {
                 table.unwritten.remove(&id);
             }
         }
+        drop(table);
+        self.write_spare(true);
         Ok(())
     }
 

@@ -65,6 +65,19 @@ impl Points {
             Kind::Counter => Self::Counter(Vec::new()),
         }
     }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Gauge(points) => points.len(),
+            Self::Counter(points) => points.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// The points of `width_ms` of some samples. `before` is the sample before the first one, where there is one:

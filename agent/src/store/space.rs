@@ -59,8 +59,8 @@ impl Disk {
                 reserve_bytes.div_ceil(MIB)
             )),
             Self::Paused(error) => Some(format!(
-                "history is paused and the last minutes are kept in memory only: {error}; free some space on the disk \
-                 of `data_dir`, and it resumes by itself"
+                "history is paused and the last minutes are kept in memory only: {error}; it resumes by itself as \
+                 soon as the disk of `data_dir` takes it: make room there if it is full"
             )),
         }
     }

@@ -1,4 +1,5 @@
-//! What can wait: sealing, rollups, a look at each generation after a start, retention, one bounded step of one of them at a call.
+//! What can wait: sealing, rollups, a look at each generation after a start, retention. A call does one bounded step of
+//! one of them.
 //!
 //! Owned by the engine, which says when. It holds what is on its way and when to try again; a failure throws away what
 //! was on its way, because what was written of it is found again. Sealing comes first, since the head's files are the
@@ -141,7 +142,11 @@ impl Upkeep {
         {
             self.looked_ms = now_ms;
             let end_ms = start_ms + level.generation_ms();
-            return engine.level(level).blocks(start_ms, end_ms).map(drop);
+            engine.level(level).blocks(start_ms, end_ms)?;
+            if self.unseen.is_empty() {
+                self.losses.extend(derive::missing(&engine.levels)?);
+            }
+            return Ok(());
         }
         if self.sealing.is_some() || !over.is_empty() {
             return self.seal(engine, over, factor);

@@ -129,9 +129,5 @@ fn count(level: Level, bytes: &[u8]) -> u64 {
     if level == Level::Raw {
         return chunk::summary(bytes).map_or(0, |summary| u64::from(summary.count));
     }
-    match rollup::decode(bytes) {
-        Ok(rollup::Points::Gauge(points)) => points.len() as u64,
-        Ok(rollup::Points::Counter(points)) => points.len() as u64,
-        Err(_) => 0,
-    }
+    rollup::decode(bytes).map_or(0, |points| points.len() as u64)
 }

@@ -14,10 +14,7 @@ const DOORS: [(&[&str], &[&str]); 3] = [
         &["agent/src/http", "agent/src/notify"],
     ),
     (&["fastwebsockets"], &["agent/src/http"]),
-    (
-        &["sled"],
-        &["agent/src/kv", "agent/src/store", "agent/src/events"],
-    ),
+    (&["sled"], &["agent/src/kv"]),
 ];
 
 /// The crates that the product is built on, and where each does its work.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::alerts::rule::{Function, Limits};
 use crate::bus::Sample;
-use crate::catalog::{ChartHint, ChartStyle, Kind, Metric, Unit};
+use crate::catalog::{Kind, Metric};
 use crate::clock::{Tier, TierSet};
 use crate::protocol::{Comparison, Severity};
 
@@ -39,23 +39,7 @@ fn rule(name: &str, metric: &str, warning: f64, hold_s: u64) -> Rule {
 }
 
 fn metric(name: &str, tier: Tier, kind: Kind) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        help: "Help.".to_owned(),
-        topic: "system".to_owned(),
-        plugin: "system".to_owned(),
-        kind,
-        unit: Unit::Count,
-        tier,
-        labels: vec!["cpu".to_owned()],
-        otel: None,
-        chart: ChartHint {
-            section: "Section".to_owned(),
-            title: "Title".to_owned(),
-            style: ChartStyle::Line,
-            overview: false,
-        },
-    }
+    Metric::for_test(name, kind, tier, &["cpu"])
 }
 
 impl Rig {

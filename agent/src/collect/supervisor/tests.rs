@@ -12,23 +12,7 @@ struct Shrinking {
 
 impl Shrinking {
     fn declare(&self, name: &str) -> SeriesId {
-        let metric = Metric {
-            name: name.to_owned(),
-            help: String::new(),
-            topic: "t".to_owned(),
-            plugin: "p".to_owned(),
-            kind: Kind::Gauge,
-            unit: Unit::Count,
-            tier: Tier::Fast,
-            labels: Vec::new(),
-            otel: None,
-            chart: ChartHint {
-                section: String::new(),
-                title: String::new(),
-                style: ChartStyle::Line,
-                overview: false,
-            },
-        };
+        let metric = Metric::for_test(name, Kind::Gauge, Tier::Fast, &[]);
         let metric = self.catalog.define_metric(self.collector, metric).unwrap();
         self.catalog
             .define_series(self.collector, metric, Vec::new())

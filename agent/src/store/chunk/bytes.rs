@@ -168,6 +168,18 @@ impl<'a> Reader<'a> {
             .ok_or(DecodeError::Corrupt(complaint))
     }
 
+    /// A varint of at most 32 bits.
+    pub(crate) fn varint_u32(&mut self) -> Result<u32, DecodeError> {
+        let wide = |_| DecodeError::Corrupt("a varint has more than 32 bits");
+        u32::try_from(self.varint()?).map_err(wide)
+    }
+
+    /// A varint that says how many things follow, at most `max`. Each takes a byte at least, so that a wrong count
+    /// reserves no memory.
+    pub(crate) fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
+        self.varint_max(max.min(self.left()), "a count is too large")
+    }
+
     /// A zigzagged varint.
     pub(crate) fn signed(&mut self) -> Result<i64, DecodeError> {
         self.varint().map(unzigzag)

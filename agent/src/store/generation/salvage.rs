@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::super::chunk::{self, Samples};
 use super::super::group::{self, Builder, Group, Header};
-use super::super::rollup::{self, Points};
+use super::super::rollup;
 use super::super::{Level, StoreError, key, period, recover};
 use super::sealed::{Marker, Sealed};
 use super::{Block, GROUP_BYTES_MAX};
@@ -177,10 +177,7 @@ fn samples(level: Level, chunk: &[u8]) -> Option<u64> {
         chunk::decode(chunk, &mut samples).ok()?;
         return Some(samples.values.len() as u64);
     }
-    match rollup::decode(chunk).ok()? {
-        Points::Gauge(points) => Some(points.len() as u64),
-        Points::Counter(points) => Some(points.len() as u64),
-    }
+    Some(rollup::decode(chunk).ok()?.len() as u64)
 }
 
 /// The list as it is now, and what is missing of it.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::Hour;
 use super::file::HeadFile;
+use crate::store::chunk::bytes::{Reader, put_varint};
 use crate::store::chunk::{self, DecodeError, Samples};
 use crate::store::generation::GROUP_BYTES_MAX;
 use crate::store::group::{self, Group};
-use crate::store::record::{HEADER_BYTES, Header, Kind, Reader, put};
+use crate::store::record::{HEADER_BYTES, Header, Kind};
 
 /// Tag of the groups of a run.
 pub(super) const TAG: u8 = 0x10;
@@ -99,13 +100,13 @@ impl Builder {
         }
         self.finish_group();
         let mut index = Vec::new();
-        put(&mut index, self.series.len() as u64);
+        put_varint(&mut index, self.series.len() as u64);
         put_steps(&mut index, self.series.iter().copied());
-        put(&mut index, self.groups.len() as u64);
+        put_varint(&mut index, self.groups.len() as u64);
         let mut last = 0;
         for &(first, len) in &self.groups {
-            put(&mut index, u64::from(first - last));
-            put(&mut index, u64::from(len));
+            put_varint(&mut index, u64::from(first - last));
+            put_varint(&mut index, u64::from(len));
             last = first;
         }
         let mut head = Vec::with_capacity(8 + index.len());
@@ -149,7 +150,7 @@ pub(super) struct Record {
 fn put_steps(out: &mut Vec<u8>, numbers: impl Iterator<Item = u32>) {
     let mut last = 0;
     for number in numbers {
-        put(out, u64::from(number - last));
+        put_varint(out, u64::from(number - last));
         last = number;
     }
 }
@@ -175,7 +176,7 @@ impl Run {
         let mut series = Vec::with_capacity(count);
         let mut last = 0_u32;
         for _ in 0..count {
-            last = last.checked_add(reader.u32()?).ok_or(DISORDER)?;
+            last = last.checked_add(reader.varint_u32()?).ok_or(DISORDER)?;
             series.push(last);
         }
         let count = reader.count(usize::MAX)?;
@@ -183,9 +184,9 @@ impl Run {
         let start = position + (HEADER_BYTES + 8 + len) as u64;
         let (mut first, mut offset) = (0_u32, start);
         for _ in 0..count {
-            first = first.checked_add(reader.u32()?).ok_or(DISORDER)?;
+            first = first.checked_add(reader.varint_u32()?).ok_or(DISORDER)?;
             groups.push((first, offset));
-            offset += u64::from(reader.u32()?);
+            offset += u64::from(reader.varint_u32()?);
         }
         if offset > position + HEADER_BYTES as u64 + u64::from(header.body_bytes) {
             return Err(DISORDER);

@@ -119,11 +119,6 @@ impl Table {
         true
     }
 
-    /// The greatest number of a series.
-    pub(super) fn series_last(&self) -> Option<u32> {
-        self.columns.iter().map(|column| column.series).max()
-    }
-
     /// Whether it has ticks before that time.
     pub(super) fn has_before(&self, before: u32) -> bool {
         self.ticks.first().is_some_and(|&first| first < before)

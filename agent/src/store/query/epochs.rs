@@ -53,8 +53,7 @@ impl Content {
     pub(super) const fn len(&self) -> usize {
         match self {
             Self::Samples(samples) => samples.times_ms.len(),
-            Self::Points(Points::Gauge(points), _) => points.len(),
-            Self::Points(Points::Counter(points), _) => points.len(),
+            Self::Points(points, _) => points.len(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::store::engine::Engine;
 use crate::store::generation::Block;
 use crate::store::head::Hour;
 use crate::store::registry::StoredSeries;
-use crate::store::rollup::{self, Points};
+use crate::store::rollup;
 use crate::store::{HOUR_MS, Level, StoreError};
 
 /// Samples and rollup points that one question may read: 500 series of a day and a half at 1 s.
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
                         };
                         match rollup::decode(bytes) {
                             Ok(points) => {
-                                scanned += count(&points);
+                                scanned += points.len();
                                 fold.points(grid, &points, width_ms, clip);
                             }
                             Err(_) => damaged += 1,
@@ -332,13 +332,6 @@ pub(super) fn inventory(
         }
     }
     Ok(Inventory { head, sealed })
-}
-
-fn count(points: &Points) -> usize {
-    match points {
-        Points::Gauge(points) => points.len(),
-        Points::Counter(points) => points.len(),
-    }
 }
 
 /// Whether the samples of a piece go on where those of the one before end.

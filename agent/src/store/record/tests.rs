@@ -87,10 +87,7 @@ proptest! {
         let _ = Header::decode(&raw);
         let _ = decode(&raw);
         // With a sound envelope, so that what is inside is reached.
-        let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL).expect("memory suffices");
-        let mut body = u32::try_from(raw.len()).expect("short").to_le_bytes().to_vec();
-        body.extend(packed);
-        let _ = decode(&body);
+        let _ = decode(&packed(&raw));
         if let Some((header, mut body)) = encode(&[section]) {
             let short = &body[..cut.index(body.len())];
             prop_assert!(header.check(short).is_err());
@@ -143,4 +140,46 @@ fn constants_and_counters_take_little() {
     };
     assert!(dense(|_| 1.0) < 500);
     assert!(dense(|at| f64::from(at * 3)) < 10_000);
+}
+
+/// The body that unpacks to these bytes.
+fn packed(raw: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(raw.len()).expect("short");
+    let packed = zstd::bulk::compress(raw, ZSTD_LEVEL).expect("memory suffices");
+    [len.to_le_bytes().as_slice(), &packed].concat()
+}
+
+/// A column of equal values takes 10 bytes, however many they are, and a section of none takes 3.
+#[test]
+fn a_few_bytes_do_not_ask_for_all_memory() {
+    const LARGE: Option<DecodeError> = Some(DecodeError::Corrupt("it has too many samples"));
+    let ticks = 60_000;
+    let mut raw = vec![0];
+    put_varint(&mut raw, ticks);
+    raw.extend(std::iter::repeat_n(1, usize::try_from(ticks).expect("few")));
+    put_varint(&mut raw, 1_000);
+    raw.extend([2, SAME, 0, 0, 0, 0, 0, 0, 0, 0].repeat(1_000));
+    assert_eq!(decode(&packed(&raw)).err(), LARGE);
+    assert_eq!(decode(&packed(&[0, 0, 0].repeat(2 << 20))).err(), LARGE);
+}
+
+/// The most that a flush writes at once: 64 ticks of as many series as there can be.
+#[test]
+fn the_largest_record_comes_back() {
+    let series = u32::try_from(crate::store::registry::SERIES_MAX).expect("few");
+    let column = |series| Column {
+        series,
+        ticks: (0..64).collect(),
+        values: (0..64).map(f64::from).collect(),
+    };
+    let section = Section {
+        collector: 0,
+        ticks: (0..64).collect(),
+        columns: (0..series).map(column).collect(),
+    };
+    let (_, body) = encode(std::slice::from_ref(&section)).expect("it has samples");
+    assert!(
+        decode(&body) == Ok(vec![section]),
+        "it is too long to be shown"
+    );
 }

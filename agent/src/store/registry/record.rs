@@ -9,7 +9,7 @@ use crate::catalog::{Kind, Unit};
 use crate::clock::Tier;
 use crate::protocol::Labels;
 use crate::store::chunk::DecodeError;
-use crate::store::record::{Reader, put};
+use crate::store::chunk::bytes::{Reader, put_part, put_varint};
 
 const MAGIC: [u8; 4] = *b"BgSr";
 const VERSION: u8 = 1;
@@ -45,7 +45,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
     match record {
         Record::Next(next) => {
             let mut body = vec![0];
-            put(&mut body, u64::from(*next));
+            put_varint(&mut body, u64::from(*next));
             frame(&body)
         }
         Record::Series(series) => encode_series(series),
@@ -55,17 +55,17 @@ pub fn encode(record: &Record) -> Vec<u8> {
 /// The bytes of a series' record.
 pub fn encode_series(series: &StoredSeries) -> Vec<u8> {
     let mut body = vec![1];
-    put(&mut body, u64::from(series.id));
-    put(&mut body, u64::from(series.last_day));
+    put_varint(&mut body, u64::from(series.id));
+    put_varint(&mut body, u64::from(series.last_day));
     let unit = UNITS.iter().position(|unit| *unit == series.unit);
     let kind = KINDS.iter().position(|kind| *kind == series.kind);
-    put(&mut body, kind.unwrap_or(0) as u64);
-    put(&mut body, unit.unwrap_or(0) as u64);
-    put(&mut body, series.tier.index() as u64);
+    put_varint(&mut body, kind.unwrap_or(0) as u64);
+    put_varint(&mut body, unit.unwrap_or(0) as u64);
+    put_varint(&mut body, series.tier.index() as u64);
     for text in [&series.metric, &series.topic, &series.collector] {
         put_text(&mut body, text);
     }
-    put(&mut body, series.labels.len() as u64);
+    put_varint(&mut body, series.labels.len() as u64);
     for (name, value) in &series.labels {
         put_text(&mut body, name);
         put_text(&mut body, value);
@@ -112,26 +112,24 @@ fn checksum(body: &[u8]) -> Option<u32> {
 }
 
 fn put_text(body: &mut Vec<u8>, text: &str) {
-    put(body, text.len() as u64);
-    body.extend(text.as_bytes());
+    put_part(body, |body| body.extend(text.as_bytes()));
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
-    let len = reader.count(usize::MAX)?;
-    let text = std::str::from_utf8(reader.bytes(len)?);
+    let text = std::str::from_utf8(reader.part()?.rest());
     let text = text.map_err(|_| DecodeError::Corrupt("a name is no text"))?;
     Ok(text.to_owned())
 }
 
 fn parse(reader: &mut Reader<'_>) -> Result<Record, DecodeError> {
     const UNKNOWN: DecodeError = DecodeError::Corrupt("it has a word that is not known");
-    match reader.byte()? {
-        0 => return Ok(Record::Next(reader.u32()?)),
+    match reader.u8()? {
+        0 => return Ok(Record::Next(reader.varint_u32()?)),
         1 => {}
         _ => return Err(UNKNOWN),
     }
-    let (id, last_day) = (reader.u32()?, reader.u32()?);
-    let mut word = || reader.u32().map(|word| word as usize);
+    let (id, last_day) = (reader.varint_u32()?, reader.varint_u32()?);
+    let mut word = || reader.varint_u32().map(|word| word as usize);
     let kind = *KINDS.get(word()?).ok_or(UNKNOWN)?;
     let unit = *UNITS.get(word()?).ok_or(UNKNOWN)?;
     let tier = *Tier::ALL.get(word()?).ok_or(UNKNOWN)?;

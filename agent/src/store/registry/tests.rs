@@ -16,7 +16,7 @@ fn series(metric: &str, label: &str) -> StoredSeries {
     }
 }
 
-fn open(folder: &std::path::Path, floor: u32) -> Registry {
+fn open(folder: &Path, floor: u32) -> Registry {
     let core = Kv::open(folder).expect("it opens");
     Registry::open(Arc::new(core), floor).expect("it reads")
 }
@@ -95,10 +95,14 @@ fn the_number_of_a_forgotten_series_stays_used_when_it_was_the_last() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = open(folder.path(), 0);
     let id = registry.resolve(series("a", "")).expect("room");
+    let names = folder.path().join(spare::FILE);
+    registry.keep_spare(&names);
     registry.persist(&[], 0).expect("room");
+    assert_eq!(spare::read(&names).expect("it reads").series.len(), 1);
     registry.write().day = 1;
     assert!(registry.write().forget());
     registry.persist(&[], 1).expect("room");
+    assert_eq!(spare::read(&names).expect("it reads").series.len(), 0);
     drop(registry);
     assert_eq!(
         open(folder.path(), 0).resolve(series("b", "")),
