@@ -31,6 +31,9 @@ export interface AgentOptions {
   config?: string;
 }
 
+/** The agent writes to disk every 10 s; what is older than this outlives a crash. */
+export const SAFE_MS = 12_000;
+
 const READY_MAX_MS = 20_000;
 
 export async function startAgent(options: AgentOptions = {}): Promise<Agent> {

@@ -1,7 +1,7 @@
 /** Promise: the page's past is the agent's, also over a crash: whole but for the downtime, with the same values. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Agent, startAgent } from "./agent.ts";
+import { type Agent, SAFE_MS, startAgent } from "./agent.ts";
 import { openBrowser, openPage, screenshot, showChart, untilLive } from "./browser.ts";
 import { crosshairPoints, type Point, pointsOf, until, untilWhole } from "./past.ts";
 
@@ -11,8 +11,6 @@ const STEP_MS = 10_000;
 const HOUR_MS = 3_600_000;
 /** Longer than two points, so that one at least is empty wherever they begin. */
 const DOWN_MS = 25_000;
-/** The agent writes to disk every 10 s, so that what is older than that outlives a crash. */
-const SAFE_MS = 12_000;
 /** Half a minute of samples before the crash, the downtime, and half a minute after it, on a busy machine. */
 const CRASH_MAX_MS = 300_000;
 

@@ -1,7 +1,7 @@
 /** Promise: the page says when the agent is gone, comes back by itself, and draws the time between as a gap. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Agent, startAgent } from "./agent.ts";
+import { type Agent, SAFE_MS, startAgent } from "./agent.ts";
 import {
   openBrowser,
   openPage,
@@ -17,8 +17,6 @@ import { drawing, inked } from "./canvas.ts";
 const METRIC = "system_cpu_busy_ratio";
 /** Wide enough on the canvas to be told from the width of a line. */
 const GAP_MS = 8_000;
-/** The agent writes to disk every 10 s; what is older than this outlives a crash. */
-const SAFE_MS = 12_000;
 
 let agent: Agent;
 let browser: Browser;

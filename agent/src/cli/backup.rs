@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::origin::{Origin, folder};
-use super::output::Output;
+use super::output::{BUFFER_BYTES, Output};
 use crate::control::request::{Nothing, Request};
 use crate::moment::Shown;
 use crate::store::backup::{Contents, restore};
-
-/// For reading the file back.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(
     config: Option<&Path>,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use super::origin::{Origin, folder};
-use super::output::Output;
+use super::output::{BUFFER_BYTES, Output};
 use super::scope::{ScopeArguments, word};
 use crate::clock::Clock;
 use crate::control::request::{Extract, Request};
@@ -16,8 +16,6 @@ use crate::store::export::Format;
 
 /// How far back an export goes unless something is given: what is kept at full resolution by default.
 const LAST_MS: i64 = 86_400_000;
-/// Lines are a few dozen bytes each.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What `export` can be told.
 #[derive(Debug, Args)]

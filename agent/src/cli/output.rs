@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 
+/// For reading and writing files of many megabytes.
+pub(super) const BUFFER_BYTES: usize = 256 * 1024;
+
 /// Being written beside where it will stand; taken away again unless it is kept.
 #[derive(Debug)]
 pub(super) struct Output {

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::backup::summary;
 use super::origin::folder;
+use super::output::BUFFER_BYTES;
 use crate::store::backup::restore::{RestoreError, restore};
-
-/// For reading the backup.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 pub(super) fn run(
     config: Option<&Path>,

@@ -121,7 +121,7 @@ impl Task {
         let problem = status.problem();
         match (&self.problem, &problem) {
             (_, Some(new)) if self.problem != problem => tracing::warn!("history: {new}"),
-            (Some(_), None) => tracing::info!("history goes on: the disk has space again"),
+            (Some(_), None) => tracing::info!("history goes on: nothing is wrong any more"),
             _ => {}
         }
         self.problem.clone_from(&problem);

@@ -44,6 +44,8 @@ pub(super) struct Upkeep {
     retained_ms: i64,
     /// Nothing is sealed or derived before this.
     retry_ms: i64,
+    /// It was said that `disk_max` is too small.
+    is_excess_told: bool,
     /// Hours that are over and not sealed.
     pub(super) backlog: usize,
     losses: Vec<String>,
@@ -66,6 +68,7 @@ impl Upkeep {
             due_ms: i64::MIN,
             retained_ms: i64::MIN,
             retry_ms: i64::MIN,
+            is_excess_told: false,
             backlog: 0,
             losses: Vec::new(),
             notices: Vec::new(),
@@ -234,10 +237,24 @@ impl Upkeep {
             other_bytes: total.saturating_sub(of_generations),
             wanted_bytes,
         };
-        for (level, start_ms, reason) in retention::decide(&engine.config, stock, now_ms).removed {
+        let decision = retention::decide(&engine.config, stock, now_ms);
+        for (level, start_ms, reason) in decision.removed {
             self.remove(engine, level, start_ms, reason)?;
         }
+        self.tell_of_excess(decision.excess_bytes);
         Ok(())
+    }
+
+    /// Says once that what is kept in any case does not fit, and again when it had fitted in between.
+    fn tell_of_excess(&mut self, bytes: u64) {
+        if bytes > 0 && !self.is_excess_told {
+            self.notices.push(format!(
+                "what is kept in any case, the samples of `history` and a week of minutes, takes {} MiB more than \
+                 `disk_max`; raise it, or shorten `history`",
+                bytes.div_ceil(1 << 20)
+            ));
+        }
+        self.is_excess_told = bytes > 0;
     }
 
     fn remove(

@@ -136,14 +136,16 @@ impl History {
             .chain(range.iter().map(String::as_str))
             .collect();
         let output = self.run(data, &arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
+        assert_code(&output, 0);
         (stdout(&output), stderr(&output))
     }
+}
+
+/// It ended with this code, or the test with what it said.
+#[track_caller]
+fn assert_code(output: &Output, code: i32) {
+    let said = || format!("{}{}", stdout(output), stderr(output));
+    assert_eq!(output.status.code(), Some(code), "{}", said());
 }
 
 fn stdout(output: &Output) -> String {
@@ -225,7 +227,7 @@ async fn a_running_agent_answers_as_the_folder_does() {
     assert_eq!(online_csv.lines().count(), 1 + ticks * 2 * SERIES as usize);
     // What needs the folder for itself names who has it.
     let output = history.run(&history.data(), &["doctor"]);
-    assert_eq!(output.status.code(), Some(4));
+    assert_code(&output, 4);
     assert!(
         stderr(&output).contains(&agent.pid().to_string()),
         "{}",
@@ -276,12 +278,7 @@ fn every_sample_comes_out_of_an_export_as_it_went_in() {
         .arg(history.folder.path().join("blocks"))
         .output()
         .expect("promtool, of Debian's package prometheus");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    assert_code(&output, 0);
     let blocks = fs::read_dir(history.folder.path().join("blocks")).expect("blocks");
     assert!(blocks.count() >= 6);
 }
@@ -350,7 +347,7 @@ async fn a_backup_of_a_running_agent_is_restored_to_the_same_answers() {
     let (before, _) = history.ranged(&history.data(), &QUERY);
     let file = history.folder.path().join("history.bak");
     let output = history.run(&history.data(), &["backup", "history.bak"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_code(&output, 0);
     assert!(
         stdout(&output).contains("hours of samples"),
         "{}",
@@ -367,7 +364,7 @@ async fn a_backup_of_a_running_agent_is_restored_to_the_same_answers() {
     );
     // Not over an agent, not over data, not out of damage.
     let output = history.run(&history.data(), &["restore", "history.bak"]);
-    assert_eq!(output.status.code(), Some(4));
+    assert_code(&output, 4);
     assert!(
         stderr(&output).contains("is not empty"),
         "{}",
@@ -379,7 +376,7 @@ async fn a_backup_of_a_running_agent_is_restored_to_the_same_answers() {
     bytes[middle] ^= 1;
     fs::write(history.folder.path().join("damaged.bak"), &bytes).expect("a file");
     let output = history.run(&other, &["restore", "damaged.bak"]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_code(&output, 1);
     assert!(
         stderr(&output).contains("nothing was restored"),
         "{}",
@@ -388,17 +385,11 @@ async fn a_backup_of_a_running_agent_is_restored_to_the_same_answers() {
     assert!(!other.join("core").exists() && !other.join("restoring").exists());
 
     let output = history.run(&other, &["restore", "history.bak"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_code(&output, 0);
     let (restored, _) = history.ranged(&other, &QUERY);
     assert_eq!(json(&restored)["series"], json(&before)["series"]);
     let output = history.run(&other, &["doctor"]);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    assert_code(&output, 0);
     agent.signal("TERM");
     assert_eq!(agent.end().await, Some(0), "{}", agent.log());
 
@@ -457,33 +448,15 @@ fn oldest_database(history: &History) -> PathBuf {
 fn damage_is_found_and_repaired(history: &History, words: &str) {
     for _ in 0..2 {
         let output = history.run(&history.data(), &["doctor"]);
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{}{}",
-            stdout(&output),
-            stderr(&output)
-        );
+        assert_code(&output, 1);
         let said = stdout(&output);
         assert!(said.contains("found: ") && said.contains(words), "{said}");
         assert!(said.contains("doctor --repair"), "{said}");
     }
     let output = history.run(&history.data(), &["doctor", "--repair"]);
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    assert_code(&output, 1);
     let output = history.run(&history.data(), &["doctor"]);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}{}",
-        stdout(&output),
-        stderr(&output)
-    );
+    assert_code(&output, 0);
     let (text, _) = history.ranged(&history.data(), &QUERY);
     let answer = json(&text);
     let last = answer["series"][0]["avg"]
@@ -554,7 +527,7 @@ fn a_folder_without_history_is_named() {
         .current_dir(folder.path())
         .output()
         .expect("the agent's binary");
-    assert_eq!(output.status.code(), Some(2));
+    assert_code(&output, 2);
     assert!(
         stderr(&output).contains("2026-11-21T04:00:00Z"),
         "{}",

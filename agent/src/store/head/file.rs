@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +72,12 @@ impl HeadFile {
         }
         // After a failed sync nobody knows what of it is on the disk, so it counts as not written.
         self.0.file.sync_data()?;
+        // A file without a name takes everything, and is gone with the process.
+        if self.0.file.metadata()?.nlink() == 0 {
+            return Err(io::Error::other(
+                "it was deleted while the agent ran; start the agent again",
+            ));
+        }
         Ok(position)
     }
 

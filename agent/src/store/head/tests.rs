@@ -308,6 +308,19 @@ fn a_damaged_run_is_made_up_for_by_the_records_before_it() {
 }
 
 #[test]
+fn a_file_that_was_deleted_under_the_head_is_no_place_for_samples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (head, _) = reopened(folder.path());
+    seconds(&head, 0..10);
+    head.flush().expect("room");
+    fs::remove_file(only_file(folder.path())).expect("it is there");
+    seconds(&head, 10..20);
+    let error = head.flush().expect_err("nobody would find them");
+    assert!(error.to_string().contains("deleted"), "{error}");
+    assert_eq!(content(&head, HOUR), all(0..20));
+}
+
+#[test]
 fn a_full_disk_is_waited_for_with_bounded_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let (head, _) = reopened(folder.path());
