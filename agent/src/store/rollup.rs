@@ -193,7 +193,7 @@ pub fn merge(points: &Points, width_ms: i64) -> Points {
                     Some(into) => {
                         let (had, has) = (f64::from(into.count), f64::from(point.count));
                         into.avg = (into.avg * had + point.avg * has) / (had + has);
-                        into.count += point.count;
+                        into.count = into.count.saturating_add(point.count);
                         into.min = into.min.min(point.min);
                         into.max = into.max.max(point.max);
                         into.avg = within(into.avg, into.min, into.max);
@@ -209,10 +209,10 @@ pub fn merge(points: &Points, width_ms: i64) -> Points {
                 let at_ms = point.at_ms - point.at_ms.rem_euclid(width_ms);
                 match merged.last_mut().filter(|merged| merged.at_ms == at_ms) {
                     Some(into) => {
-                        into.count += point.count;
+                        into.count = into.count.saturating_add(point.count);
                         into.increase += point.increase;
-                        into.resets += point.resets;
-                        into.covered_ms += point.covered_ms;
+                        into.resets = into.resets.saturating_add(point.resets);
+                        into.covered_ms = into.covered_ms.saturating_add(point.covered_ms);
                     }
                     None => merged.push(CounterPoint { at_ms, ..*point }),
                 }
