@@ -34,6 +34,7 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
         "us/sample"
     );
     let own = process::rss_bytes();
+    let mut measured = Vec::new();
     let mut filled = Filled::open(folder, trace, series, START_MS);
     for &hours in marks {
         let (before, cpu) = (filled.second, process::cpu_seconds());
@@ -75,7 +76,19 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
             open.as_secs_f64() * 1e3,
             cpu * 1e6 / samples as f64,
         );
+        measured.push((hours, raw as f64, after as f64, open.as_secs_f64()));
         filled = Filled::resumed(engine, ids, second, START_MS);
+    }
+    // The first day fills the folder; from the second on nothing but rollups may grow.
+    if let [_, first, .., last] = measured[..] {
+        println!(
+            "from {} h to {} h: raw history x {:.2}, memory x {:.2}, open time x {:.2}",
+            first.0,
+            last.0,
+            last.1 / first.1,
+            last.2 / first.2,
+            last.3 / first.3,
+        );
     }
 }
 

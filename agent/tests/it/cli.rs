@@ -169,7 +169,9 @@ fn the_sample_is_good_with_every_line_taken_in() {
         key.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     };
-    let sets = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_key(key));
+    let sets = |line: &&str| {
+        line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| is_key(key))
+    };
     let lines = sample
         .lines()
         .map(|line| line.strip_prefix("# ").filter(sets).unwrap_or(line));
