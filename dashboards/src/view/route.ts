@@ -71,6 +71,8 @@ export function zoomBack(): void {
 function go(chosen: Range): void {
   const { view, section } = route.peek();
   location.hash = routeHash(view, section, chosen);
+  // The event comes later; what was clicked must not spring back until then.
+  route.value = parseRoute(location.hash);
 }
 
 function decoded(part: string): string {
