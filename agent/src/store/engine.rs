@@ -13,7 +13,7 @@ use super::derive;
 use super::folder::{self, Folder};
 use super::generation::Generations;
 use super::head::{Head, Pushed};
-use super::registry::{Registry, Selector};
+use super::registry::Registry;
 use super::space::{self, Disk};
 use super::status::Status;
 use super::upkeep::Upkeep;
@@ -258,7 +258,7 @@ impl Engine {
         });
         let head_bytes = folder::disk_bytes(&root.join("head"));
         let total_bytes = folder::disk_bytes(root);
-        let series = self.registry.select(&Selector::default()).len();
+        let series = self.registry.len();
         let mut status = lock(&self.status);
         status.level_bytes = level_bytes;
         status.head_bytes = head_bytes;

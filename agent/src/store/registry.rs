@@ -266,6 +266,16 @@ impl Registry {
         found
     }
 
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.read().series.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many series were forgotten since the start. Whoever keeps numbers resolves them anew when it changes.
     pub fn forgotten(&self) -> u64 {
         self.read().forgotten_ever
