@@ -14,7 +14,7 @@ use super::chunk::{self, Samples};
 use super::engine::Engine;
 use super::generation::Block;
 use super::head::Hour;
-use super::query::{Plan, QueryError, Row};
+use super::query::{Plan, QueryError, Row, newest_wins};
 use super::registry::{Selector, StoredSeries};
 use super::{HOUR_MS, Level, StoreError};
 use crate::catalog::Kind;
@@ -317,8 +317,8 @@ fn read(
         .read(block, ids, &mut |id, bytes| visit(id, bytes.to_vec()))
 }
 
-/// Decodes the chunks of one hour, oldest epoch first, into one row of samples. Where the clock was set back, the
-/// newer epoch counts from its first to its last sample. Says how many chunks were damaged.
+/// Decodes the chunks of one hour, oldest epoch first, into one row of samples, as a query takes them. Says how many
+/// chunks were damaged.
 fn merge(epochs: &[&[u8]], samples: &mut Samples) -> u64 {
     let mut damaged = 0;
     samples.times_ms.clear();
@@ -331,32 +331,18 @@ fn merge(epochs: &[&[u8]], samples: &mut Samples) -> u64 {
         }
         return damaged;
     }
-    let mut merged: Vec<(i64, f64)> = Vec::new();
-    let mut taken: Vec<(i64, i64)> = Vec::new();
-    for bytes in epochs.iter().rev() {
+    let mut parts = Vec::new();
+    for (epoch, bytes) in (0..).zip(epochs) {
         let mut part = Samples::default();
-        if chunk::decode(bytes, &mut part).is_err() {
-            damaged += 1;
-            continue;
-        }
-        let is_free = |at_ms: i64| {
-            !taken
-                .iter()
-                .any(|&(first, last)| (first..=last).contains(&at_ms))
-        };
-        merged.extend(
-            part.times_ms
-                .iter()
-                .copied()
-                .zip(part.values.iter().copied())
-                .filter(|&(at, _)| is_free(at)),
-        );
-        if let (Some(&first), Some(&last)) = (part.times_ms.first(), part.times_ms.last()) {
-            taken.push((first, last));
+        match chunk::decode(bytes, &mut part) {
+            Ok(()) => parts.push((epoch, part)),
+            Err(_) => damaged += 1,
         }
     }
-    merged.sort_unstable_by_key(|&(at_ms, _)| at_ms);
-    (samples.times_ms, samples.values) = merged.into_iter().unzip();
+    for part in newest_wins(parts) {
+        samples.times_ms.extend(part.times_ms);
+        samples.values.extend(part.values);
+    }
     damaged
 }
 

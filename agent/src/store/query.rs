@@ -16,6 +16,7 @@ use super::StoreError;
 use super::engine::Engine;
 use super::registry::{Selector, StoredSeries};
 use crate::protocol::{Aggregation, Resolution};
+pub(super) use epochs::newest_wins;
 use fold::{Fold, Grid};
 pub use plan::{POINTS_MAX, SERIES_MAX};
 use read::Reader;

@@ -48,6 +48,20 @@ pub(super) fn merge(mut parts: Vec<Part>) -> Vec<Part> {
     merged.into_iter().map(|(_, part)| part).collect()
 }
 
+/// The same for samples alone: `(epoch, samples)`.
+pub(in crate::store) fn newest_wins(epochs: Vec<(u16, Samples)>) -> impl Iterator<Item = Samples> {
+    let parts = epochs.into_iter().map(|(epoch, samples)| Part {
+        epoch,
+        content: Content::Samples(samples),
+    });
+    merge(parts.collect())
+        .into_iter()
+        .filter_map(|part| match part.content {
+            Content::Samples(samples) => Some(samples),
+            Content::Points(..) => None,
+        })
+}
+
 impl Content {
     /// Samples or points in it.
     pub(super) const fn len(&self) -> usize {
