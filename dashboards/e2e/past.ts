@@ -50,7 +50,10 @@ export async function until<T>(ask: () => Promise<T>, holds: (said: T) => boolea
   }
 }
 
-/** Moves the crosshair over a chart from left to right, pixel by pixel, and notes each point's mean as it is shown. */
+/**
+ * Moves the crosshair over a chart, pixel by pixel, and notes each point's mean as it is shown. From right to left: what
+ * is drawn moves left with time, so that points come towards the crosshair, and none slips past between two pixels.
+ */
 export async function crosshairPoints(
   page: Page,
   chart: string,
@@ -64,7 +67,7 @@ export async function crosshairPoints(
   const { from, to } = await shownSpan(page, chart);
   const found = new Map<number, number>();
   const first = Math.max(0, Math.floor(((fromMs - from) / (to - from)) * box.width) - 2);
-  for (let x = first; x < box.width; x += 1) {
+  for (let x = Math.ceil(box.width) - 1; x >= first; x -= 1) {
     await page.mouse.move(box.x + x + 0.5, box.y + box.height / 2);
     const pointed = await section.evaluate((element, name) => {
       const value = element.querySelector<HTMLElement>(`[data-metric="${name}"]`);
