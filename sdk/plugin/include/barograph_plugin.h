@@ -100,7 +100,20 @@
 // Kind of a metric: a total that only grows, until its source restarts.
 #define BAROGRAPH_KIND_COUNTER 1
 
-// Bits of `Tick::tiers` and values of `Metric::tier` (as shifts): 1 s, 5 s and 30 s.
+// Kind of a metric: how often values fell into each of its buckets, see `Histogram`. It is kept and shown as
+// three counters, `NAME_bucket` with the label `le`, `NAME_sum` and `NAME_count`, as Prometheus has them.
+#define BAROGRAPH_KIND_HISTOGRAM 2
+
+// Bit of `Plugin::features`: it emits events.
+#define BAROGRAPH_FEATURE_EVENTS 1
+
+// Bit of `Plugin::features`: `Plugin::lookup` is there.
+#define BAROGRAPH_FEATURE_LOOKUP 2
+
+// The bits of `Plugin::features` that a host has to know to run the plugin; it may pass over the others.
+#define BAROGRAPH_FEATURES_REQUIRED 18446744069414584320ull
+
+// Bits of `Tick::tiers` (as shifts) and values of `Metric::tier`: 1 s, 5 s and 30 s.
 #define BAROGRAPH_TIER_FAST 0
 
 // See `TIER_FAST`.
@@ -124,7 +137,7 @@ typedef struct barograph_str {
 typedef struct barograph_metric {
   // `sizeof` of the struct that the plugin was built with.
   uint32_t struct_size;
-  // `KIND_GAUGE` or `KIND_COUNTER`.
+  // `KIND_GAUGE`, `KIND_COUNTER` or `KIND_HISTOGRAM`.
   uint32_t kind;
   // Index into `UNITS`.
   uint32_t unit;
@@ -148,6 +161,11 @@ typedef struct barograph_metric {
   const struct barograph_str *labels;
   // Number of label names.
   size_t label_count;
+  // Upper bounds of a histogram's buckets, finite and ascending; the last bucket, without a bound, is not
+  // among them. Null for other kinds.
+  const double *bounds;
+  // Number of bounds, 1 to 64 for a histogram.
+  size_t bound_count;
 } barograph_metric;
 
 // One value of one series.
@@ -159,6 +177,38 @@ typedef struct barograph_sample {
   // In the metric's unit; a counter's is its cumulative total.
   double value;
 } barograph_sample;
+
+// The counts of one series of a histogram.
+typedef struct barograph_histogram {
+  // Id from `Host::define_series`.
+  uint32_t series;
+  // Zero; bits are kept for later.
+  uint32_t flags;
+  // Of all values so far, in the metric's unit.
+  double sum;
+  // For each bucket how many values fell into it so far: above the bound before its own, up to its own. A
+  // value is in one bucket only.
+  const uint64_t *counts;
+  // One more than the metric has bounds.
+  size_t count;
+} barograph_histogram;
+
+// Something that happened, between ticks or in one.
+typedef struct barograph_event {
+  // `sizeof` of the struct that the plugin was built with.
+  uint32_t struct_size;
+  // How bad it is: an index into `LOG_LEVELS`.
+  uint32_t level;
+  // When it happened, Unix milliseconds; 0 for now.
+  int64_t at_ms;
+  // What happened, `[a-z][a-z0-9_-]*`, at most 64 bytes.
+  struct barograph_str name;
+  // The particulars: a JSON object of at most 16 kB, or empty.
+  struct barograph_str data;
+  // Where its source stands after it, in the plugin's own words, at most 256 bytes; empty leaves the position
+  // as it is. The agent keeps it together with the event and hands the last one to the next `create`.
+  struct barograph_str position;
+} barograph_event;
 
 // What a collect is asked for.
 typedef struct barograph_tick {
@@ -177,7 +227,8 @@ typedef struct barograph_tick {
 // What the host offers to a plugin. Valid until `destroy` returns.
 //
 // `define_metric`, `define_series` and `retire_series` are called from `create`, `start` or `collect` only;
-// `push`, `log`, `cancelled`, `set_error` and `now_mono_ns` from any thread until `stop` returns.
+// `push`, `push_histogram`, `emit_event`, `log`, `cancelled`, `set_error` and `now_mono_ns` from any thread
+// until `stop` returns.
 typedef struct barograph_host {
   // `sizeof` of the struct that the host was built with.
   uint32_t struct_size;
@@ -207,6 +258,13 @@ typedef struct barograph_host {
   void (*set_error)(void *ctx, struct barograph_str field, struct barograph_str message);
   // `CLOCK_MONOTONIC` in nanoseconds.
   uint64_t (*now_mono_ns)(void *ctx);
+  // Adds histograms to the running collect, as `Host::push` does samples.
+  int32_t (*push_histogram)(void *ctx, const struct barograph_histogram *histograms, size_t count);
+  // Hands over an event. On `E_FULL` the agent is behind: the plugin keeps the event, stops reading its source
+  // and tries again later, so that nothing is lost.
+  int32_t (*emit_event)(void *ctx, const struct barograph_event *event);
+  // Position of the last event that was stored, or empty: from there `create` reads its source on.
+  struct barograph_str position;
 } barograph_host;
 
 // Receives what `Plugin::describe` writes, in one or more pieces.
@@ -222,7 +280,7 @@ typedef struct barograph_plugin {
   uint16_t abi_major;
   // May differ from the host's.
   uint16_t abi_minor;
-  // Bits of optional abilities; none are defined in 1.0.
+  // `FEATURE_…` bits.
   uint64_t features;
   // Name in `config.toml`: `[plugins.NAME]`.
   struct barograph_str name;
@@ -246,6 +304,14 @@ typedef struct barograph_plugin {
   int32_t (*stop)(void *instance);
   // Frees the instance.
   void (*destroy)(void *instance);
+  // Answers a question that the operator named in the configuration, with one JSON value; `parameter` is only
+  // ever bound, never part of a query's text. `E_CONFIG` for a name that it does not know. Null without
+  // `FEATURE_LOOKUP`.
+  int32_t (*lookup)(void *instance,
+                    struct barograph_str name,
+                    struct barograph_str parameter,
+                    void *out,
+                    barograph_write write);
 } barograph_plugin;
 
 #ifdef __cplusplus

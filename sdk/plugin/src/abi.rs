@@ -3,7 +3,8 @@
 //! The agent's plugin host and the SDK's [`export_collector!`](crate::export_collector) meet here and
 //! nowhere else; authors of Rust collectors never see it. Every pointer is borrowed for the call, the
 //! callee copies, and no memory is freed across the boundary. A struct begins with its own size, so a
-//! minor version may only add fields at the tail, and a field is read only where `struct_size` covers it.
+//! minor version may only add fields at the tail, and a field is read only where `struct_size` covers it;
+//! the small structs that are handed over in arrays ([`Sample`], [`Histogram`], [`Str`]) never change.
 //! This file holds no logic but the layout and its assertions.
 
 use std::ffi::c_void;
@@ -44,8 +45,18 @@ pub const E_FULL: i32 = -7;
 pub const KIND_GAUGE: u32 = 0;
 /// Kind of a metric: a total that only grows, until its source restarts.
 pub const KIND_COUNTER: u32 = 1;
+/// Kind of a metric: how often values fell into each of its buckets, see [`Histogram`]. It is kept and shown as
+/// three counters, `NAME_bucket` with the label `le`, `NAME_sum` and `NAME_count`, as Prometheus has them.
+pub const KIND_HISTOGRAM: u32 = 2;
 
-/// Bits of [`Tick::tiers`] and values of [`Metric::tier`] (as shifts): 1 s, 5 s and 30 s.
+/// Bit of [`Plugin::features`]: it emits events.
+pub const FEATURE_EVENTS: u64 = 1;
+/// Bit of [`Plugin::features`]: [`Plugin::lookup`] is there.
+pub const FEATURE_LOOKUP: u64 = 2;
+/// The bits of [`Plugin::features`] that a host has to know to run the plugin; it may pass over the others.
+pub const FEATURES_REQUIRED: u64 = 0xffff_ffff_0000_0000;
+
+/// Bits of [`Tick::tiers`] (as shifts) and values of [`Metric::tier`]: 1 s, 5 s and 30 s.
 pub const TIER_FAST: u32 = 0;
 /// See [`TIER_FAST`].
 pub const TIER_MEDIUM: u32 = 1;
@@ -89,7 +100,7 @@ pub struct Str {
 pub struct Metric {
     /// `sizeof` of the struct that the plugin was built with.
     pub struct_size: u32,
-    /// `KIND_GAUGE` or `KIND_COUNTER`.
+    /// `KIND_GAUGE`, `KIND_COUNTER` or `KIND_HISTOGRAM`.
     pub kind: u32,
     /// Index into [`UNITS`].
     pub unit: u32,
@@ -113,6 +124,11 @@ pub struct Metric {
     pub labels: *const Str,
     /// Number of label names.
     pub label_count: usize,
+    /// Upper bounds of a histogram's buckets, finite and ascending; the last bucket, without a bound, is not
+    /// among them. Null for other kinds.
+    pub bounds: *const f64,
+    /// Number of bounds, 1 to 64 for a histogram.
+    pub bound_count: usize,
 }
 
 /// One value of one series.
@@ -125,6 +141,42 @@ pub struct Sample {
     pub flags: u32,
     /// In the metric's unit; a counter's is its cumulative total.
     pub value: f64,
+}
+
+/// The counts of one series of a histogram.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Histogram {
+    /// Id from [`Host::define_series`].
+    pub series: u32,
+    /// Zero; bits are kept for later.
+    pub flags: u32,
+    /// Of all values so far, in the metric's unit.
+    pub sum: f64,
+    /// For each bucket how many values fell into it so far: above the bound before its own, up to its own. A
+    /// value is in one bucket only.
+    pub counts: *const u64,
+    /// One more than the metric has bounds.
+    pub count: usize,
+}
+
+/// Something that happened, between ticks or in one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// `sizeof` of the struct that the plugin was built with.
+    pub struct_size: u32,
+    /// How bad it is: an index into [`LOG_LEVELS`].
+    pub level: u32,
+    /// When it happened, Unix milliseconds; 0 for now.
+    pub at_ms: i64,
+    /// What happened, `[a-z][a-z0-9_-]*`, at most 64 bytes.
+    pub name: Str,
+    /// The particulars: a JSON object of at most 16 kB, or empty.
+    pub data: Str,
+    /// Where its source stands after it, in the plugin's own words, at most 256 bytes; empty leaves the position
+    /// as it is. The agent keeps it together with the event and hands the last one to the next `create`.
+    pub position: Str,
 }
 
 /// What a collect is asked for.
@@ -146,7 +198,8 @@ pub struct Tick {
 /// What the host offers to a plugin. Valid until `destroy` returns.
 ///
 /// `define_metric`, `define_series` and `retire_series` are called from `create`, `start` or `collect` only;
-/// `push`, `log`, `cancelled`, `set_error` and `now_mono_ns` from any thread until `stop` returns.
+/// `push`, `push_histogram`, `emit_event`, `log`, `cancelled`, `set_error` and `now_mono_ns` from any thread
+/// until `stop` returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
@@ -181,6 +234,14 @@ pub struct Host {
     pub set_error: unsafe extern "C" fn(ctx: *mut c_void, field: Str, message: Str),
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub now_mono_ns: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
+    /// Adds histograms to the running collect, as [`Host::push`] does samples.
+    pub push_histogram:
+        unsafe extern "C" fn(ctx: *mut c_void, histograms: *const Histogram, count: usize) -> i32,
+    /// Hands over an event. On [`E_FULL`] the agent is behind: the plugin keeps the event, stops reading its source
+    /// and tries again later, so that nothing is lost.
+    pub emit_event: unsafe extern "C" fn(ctx: *mut c_void, event: *const Event) -> i32,
+    /// Position of the last event that was stored, or empty: from there `create` reads its source on.
+    pub position: Str,
 }
 
 /// Receives what [`Plugin::describe`] writes, in one or more pieces.
@@ -198,7 +259,7 @@ pub struct Plugin {
     pub abi_major: u16,
     /// May differ from the host's.
     pub abi_minor: u16,
-    /// Bits of optional abilities; none are defined in 1.0.
+    /// `FEATURE_…` bits.
     pub features: u64,
     /// Name in `config.toml`: `[plugins.NAME]`.
     pub name: Str,
@@ -223,7 +284,29 @@ pub struct Plugin {
     pub stop: unsafe extern "C" fn(instance: *mut c_void) -> i32,
     /// Frees the instance.
     pub destroy: unsafe extern "C" fn(instance: *mut c_void),
+    /// Answers a question that the operator named in the configuration, with one JSON value; `parameter` is only
+    /// ever bound, never part of a query's text. [`E_CONFIG`] for a name that it does not know. Null without
+    /// [`FEATURE_LOOKUP`].
+    pub lookup: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            name: Str,
+            parameter: Str,
+            out: *mut c_void,
+            write: Write,
+        ) -> i32,
+    >,
 }
+
+/// What [`Plugin::lookup`] points at. The field has the type written out, as the header's generator takes a
+/// function behind a name and an `Option` for a struct.
+pub type Lookup = unsafe extern "C" fn(
+    instance: *mut c_void,
+    name: Str,
+    parameter: Str,
+    out: *mut c_void,
+    write: Write,
+) -> i32;
 
 // SAFETY: the strings point at constants of the plugin's library, which is never unloaded.
 unsafe impl Sync for Plugin {}
@@ -253,11 +336,36 @@ impl Str {
 // The layout is a contract with libraries that are built elsewhere: a change here fails to compile.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    use std::mem::{offset_of, size_of};
-    assert!(size_of::<Str>() == 16);
-    assert!(size_of::<Sample>() == 16 && offset_of!(Sample, value) == 8);
-    assert!(size_of::<Metric>() == 120 && offset_of!(Metric, name) == 24);
-    assert!(size_of::<Tick>() == 32 && offset_of!(Tick, at_ms) == 16);
-    assert!(size_of::<Host>() == 80 && offset_of!(Host, define_metric) == 16);
-    assert!(size_of::<Plugin>() == 136 && offset_of!(Plugin, describe) == 72);
+    use std::mem::offset_of;
+
+    macro_rules! layout {
+        ($($name:ident, $bytes:literal: { $($field:ident $at:literal),* })*) => {$(
+            assert!(size_of::<$name>() == $bytes);
+            $(assert!(offset_of!($name, $field) == $at);)*
+            // The pattern names every field, so that none is without its place above.
+            let _ = |$name { $($field: _),* }: $name| ();
+        )*};
+    }
+
+    layout! {
+        Str, 16: { ptr 0, len 8 }
+        Metric, 136: {
+            struct_size 0, kind 4, unit 8, tier 12, flags 16, chart_style 20, name 24, help 40, otel 56,
+            chart_section 72, chart_title 88, labels 104, label_count 112, bounds 120, bound_count 128
+        }
+        Sample, 16: { series 0, flags 4, value 8 }
+        Histogram, 32: { series 0, flags 4, sum 8, counts 16, count 24 }
+        Event, 64: { struct_size 0, level 4, at_ms 8, name 16, data 32, position 48 }
+        Tick, 32: { struct_size 0, tiers 4, number 8, at_ms 16, deadline_ns 24 }
+        Host, 112: {
+            struct_size 0, abi_major 4, abi_minor 6, ctx 8, define_metric 16, define_series 24,
+            retire_series 32, push 40, log 48, cancelled 56, set_error 64, now_mono_ns 72,
+            push_histogram 80, emit_event 88, position 96
+        }
+        Plugin, 144: {
+            magic 0, struct_size 8, abi_major 12, abi_minor 14, features 16, name 24, topic 40,
+            version 56, describe 72, check_config 80, create 88, start 96, collect 104,
+            reconfigure 112, stop 120, destroy 128, lookup 136
+        }
+    }
 };

@@ -26,7 +26,7 @@ static int32_t create(const barograph_host *host, barograph_str config, void **s
   const barograph_metric metric = {
     sizeof metric, BAROGRAPH_KIND_GAUGE, BAROGRAPH_UNIT_SECONDS, BAROGRAPH_TIER_FAST, 0,
     BAROGRAPH_CHART_LINE, BAROGRAPH_TEXT("uptime_seconds"), BAROGRAPH_TEXT("Since the start."),
-    BAROGRAPH_TEXT("system.uptime"), BAROGRAPH_TEXT("Host"), BAROGRAPH_TEXT("Uptime"), NULL, 0 };
+    BAROGRAPH_TEXT("system.uptime"), BAROGRAPH_TEXT("Host"), BAROGRAPH_TEXT("Uptime"), NULL, 0, NULL, 0 };
   struct instance *made = (struct instance *)malloc(sizeof *made);
   uint32_t id;
   int32_t code = made ? host->define_metric(host->ctx, &metric, &id) : BAROGRAPH_E_FATAL;
@@ -57,4 +57,4 @@ BAROGRAPH_NOTE(NAME, NAME, VERSION)
 const barograph_plugin BAROGRAPH_PLUGIN_V1 = {
   BAROGRAPH_MAGIC, sizeof(barograph_plugin), BAROGRAPH_ABI_MAJOR, BAROGRAPH_ABI_MINOR, 0,
   BAROGRAPH_TEXT(NAME), BAROGRAPH_TEXT(NAME), BAROGRAPH_TEXT(VERSION), describe, check_config,
-  create, nothing, collect, reconfigure, nothing, free };
+  create, nothing, collect, reconfigure, nothing, free, NULL };
