@@ -33,7 +33,8 @@ impl Collector for System {
     type Config = Config;
 
     const MANIFEST: Manifest = Manifest::new("system", "system", env!("CARGO_PKG_VERSION"))
-        .needs(&["Linux 4.14 or later", "read access to /proc and /sys"]);
+        .needs(&["Linux 4.14 or later", "read access to /proc and /sys"])
+        .unasked();
 
     fn new(config: Config, setup: &mut Setup<'_>) -> Result<Self, Error> {
         Self::of(&config, Path::new("/"), setup)

@@ -43,3 +43,20 @@ impl Collector for Template {
 }
 
 export_collector!(Template);
+
+#[cfg(test)]
+mod tests {
+    use barograph_sdk::tester::{Collected, CollectorTester};
+    use serde_json::json;
+
+    use super::Template;
+
+    #[test]
+    fn the_load_is_sampled() {
+        let mut tester = CollectorTester::new::<Template>(&json!({})).unwrap();
+        assert_eq!(tester.tick(), Ok(Collected::Whole));
+        // The load is another one each time; only names and labels can be compared.
+        tester.assert_names("tests/golden/template.txt");
+        assert!(tester.value("template_load1", &[]).unwrap() >= 0.0);
+    }
+}

@@ -3,7 +3,11 @@
 //! `runtime.rs` calls the trait from the plugin's own thread, `export.rs` turns an [`Error`] into a
 //! code of the ABI. Nothing here touches the host.
 
-use std::{fmt, future::Future, io};
+use std::{
+    fmt,
+    future::{Future, ready},
+    io,
+};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -14,7 +18,8 @@ use crate::{Setup, Sink, abi};
 ///
 /// All methods run on one thread of the plugin's own, inside a current-thread tokio runtime. It keeps
 /// turning between ticks, so tasks started with [`tokio::spawn`](crate::tokio::spawn) run there too;
-/// code that blocks is fine in `collect`, as nobody else waits for that thread.
+/// code that blocks is fine in `collect`, as nobody else waits for that thread. A panic in any method ends
+/// the instance and nothing else: the agent makes a new one.
 pub trait Collector: Sized + Send + 'static {
     /// The plugin's section of `config.toml`. Its JSON Schema becomes part of the manifest.
     ///
@@ -30,12 +35,34 @@ pub trait Collector: Sized + Send + 'static {
 
     /// Samples the source. The samples of a failed collect are dropped whole; use
     /// [`Sink::warn`] where only a part could not be read.
+    ///
+    /// What still awaits when the deadline of the tick has come is dropped at that await, as by
+    /// [`tokio::time::timeout`](crate::tokio::time::timeout), the tick fails with
+    /// [`ErrorKind::Timeout`], and the next tick collects as usual. So a connection in the middle of an
+    /// answer is best taken out of `self` while it is used, and put back afterwards. Code that blocks the
+    /// thread beyond the deadline can't be dropped: the agent ends the process and starts anew.
     fn collect(&mut self, out: &mut Sink<'_>) -> impl Future<Output = Result<(), Error>>;
 
-    /// Takes a changed configuration without losing state, or asks to be made anew.
+    /// Takes a changed configuration without losing state, or asks to be made anew, which is what happens
+    /// unless it is implemented. An error keeps the instance as it is, with the old configuration.
     fn reconfigure(&mut self, config: Self::Config) -> Result<Reload, Error> {
         let _ = config;
         Ok(Reload::Restart)
+    }
+
+    /// Answers a question that the operator has named in the configuration, such as a query whether somebody
+    /// is an administrator, with one JSON value. Told by [`Manifest::lookup`], or else it is never called.
+    ///
+    /// `parameter` comes from outside: bind it, never make it part of a query's text. The call runs on the
+    /// collector's thread, so it waits for a running `collect`, and is dropped at an await when the agent has
+    /// given up on it.
+    fn lookup(
+        &mut self,
+        name: &str,
+        parameter: &str,
+    ) -> impl Future<Output = Result<serde_json::Value, Error>> {
+        let _ = parameter;
+        ready(Err(Error::config("", format!("unknown lookup `{name}`"))))
     }
 }
 
@@ -49,6 +76,8 @@ pub struct Manifest {
     pub(crate) topic: &'static str,
     pub(crate) version: &'static str,
     pub(crate) needs: &'static [&'static str],
+    pub(crate) features: u64,
+    pub(crate) runs_unasked: bool,
 }
 
 impl Manifest {
@@ -73,6 +102,8 @@ impl Manifest {
             topic,
             version,
             needs: &[],
+            features: 0,
+            runs_unasked: false,
         }
     }
 
@@ -80,6 +111,29 @@ impl Manifest {
     #[must_use]
     pub const fn needs(mut self, needs: &'static [&'static str]) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Says that the plugin runs also where no section of `config.toml` names it, once its library lies in the
+    /// agent's folder or that of the system's plugins. For what every machine has and that needs no
+    /// configuration.
+    #[must_use]
+    pub const fn unasked(mut self) -> Self {
+        self.runs_unasked = true;
+        self
+    }
+
+    /// Says that the plugin emits events, see [`Setup::events`].
+    #[must_use]
+    pub const fn events(mut self) -> Self {
+        self.features |= abi::FEATURE_EVENTS;
+        self
+    }
+
+    /// Says that the plugin answers lookups, see [`Collector::lookup`].
+    #[must_use]
+    pub const fn lookup(mut self) -> Self {
+        self.features |= abi::FEATURE_LOOKUP;
         self
     }
 
@@ -96,6 +150,11 @@ impl Manifest {
     /// Version of the plugin.
     pub const fn version(&self) -> &'static str {
         self.version
+    }
+
+    /// What it offers beyond metrics: `abi::FEATURE_…` bits.
+    pub const fn features(&self) -> u64 {
+        self.features
     }
 }
 
@@ -132,7 +191,22 @@ pub enum Reload {
     Restart,
 }
 
-/// Why a call failed, and what the agent makes of it.
+/// Why a call failed. Its [`kind`](ErrorKind) decides what the agent does next:
+///
+/// | kind | from | in `new` | in `collect` | in `reconfigure` |
+/// |---|---|---|---|---|
+/// | [`config`](Self::config) | the author | a new try after a pause | the tick is dropped, the next tries again | the old configuration stays |
+/// | [`unavailable`](Self::unavailable), [`timeout`](Self::timeout) | the author, [`io::Error`], a deadline | as above | as above | as above |
+/// | [`fatal`](Self::fatal) | the author | as above | a new instance | a new instance |
+/// | panic | the SDK | as above | a new instance | a new instance |
+///
+/// The pause before a new instance is none for the first, then grows from 1 s to 5 min while it goes on to
+/// fail; the agent never gives up for good. In each case the message stands beside the collector on the page
+/// and in the log, with the `field` of a configuration error behind the section's name. A source that is
+/// away for a while, a database that restarts, is `unavailable` in `collect` and needs nothing else: the
+/// next tick tries again, with the same instance. `fatal` is for state that can't be mended from within.
+///
+/// In `lookup` every error is the answer to the one who asked; panics and `fatal` cost the instance too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -140,12 +214,12 @@ pub struct Error {
     message: String,
 }
 
-/// Kinds of [`Error`].
+/// Kinds of [`Error`], which says what the agent does on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The configuration can't be used.
+    /// The configuration can't be used; an operator has to change it.
     Config,
-    /// The source does not answer; the next tick tries again.
+    /// The source does not answer, or refuses; the next tick tries again.
     Unavailable,
     /// The source did not answer in time; the next tick tries again.
     Timeout,
@@ -237,5 +311,11 @@ impl From<io::Error> for Error {
             io::ErrorKind::TimedOut => Self::timeout(error.to_string()),
             _ => Self::unavailable(error.to_string()),
         }
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for Error {
+    fn from(_: tokio::time::error::Elapsed) -> Self {
+        Self::timeout("the source did not answer in time")
     }
 }

@@ -1,15 +1,22 @@
-//! The C side of a collector: [`export_collector!`](crate::export_collector), the functions behind the
-//! ABI's table, and the `Link` through which the plugin calls its host.
+//! The C side of a collector: [`export_collector!`](crate::export_collector) and the functions behind the
+//! ABI's table; `link` is the way back to the host.
 //!
-//! Every function that the host calls catches panics. Raw pointers are turned into references here and
-//! nowhere else in the SDK.
+//! Every function that the host calls catches panics and refuses null pointers. Raw pointers are turned
+//! into references in these two files and nowhere else in the SDK.
+
+#[cfg(test)]
+pub(crate) mod desk;
+mod link;
+#[cfg(test)]
+mod tests;
 
 use std::{
     ffi::c_void,
-    mem::size_of,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
+
+pub(crate) use link::Link;
 
 use crate::{
     Collector, Error, Manifest, Tick,
@@ -50,10 +57,20 @@ const _: () = assert!(
     "the note names the ABI"
 );
 
+/// The line of a plugin that runs without being configured; nothing for the others.
+const fn unasked(manifest: &Manifest) -> &'static str {
+    if manifest.runs_unasked {
+        "default=on\n"
+    } else {
+        ""
+    }
+}
+
 /// Length of [`note`].
 #[doc(hidden)]
 pub const fn note_bytes(manifest: &Manifest) -> usize {
     let words = manifest.name.len() + manifest.topic.len() + manifest.version.len();
+    let words = words + unasked(manifest).len();
     words + NOTE_KEYS[0].len() + NOTE_KEYS[1].len() + NOTE_KEYS[2].len() + NOTE_KEYS[3].len()
 }
 
@@ -68,6 +85,7 @@ pub const fn note<const BYTES: usize>(manifest: &Manifest) -> [u8; BYTES] {
         NOTE_KEYS[2],
         manifest.version,
         NOTE_KEYS[3],
+        unasked(manifest),
     ];
     let mut note = [0; BYTES];
     let mut written = 0;
@@ -94,7 +112,7 @@ pub const fn plugin<C: Collector>() -> Plugin {
         struct_size: struct_size::<Plugin>(),
         abi_major: abi::ABI_MAJOR,
         abi_minor: abi::ABI_MINOR,
-        features: 0,
+        features: manifest.features,
         name: Str::new(manifest.name),
         topic: Str::new(manifest.topic),
         version: Str::new(manifest.version),
@@ -106,6 +124,11 @@ pub const fn plugin<C: Collector>() -> Plugin {
         reconfigure,
         stop,
         destroy,
+        lookup: if manifest.features & abi::FEATURE_LOOKUP == 0 {
+            None
+        } else {
+            Some(lookup)
+        },
     }
 }
 
@@ -157,6 +180,9 @@ unsafe extern "C" fn create<C: Collector>(
     };
     let link = Arc::new(link);
     guarded(Some(&link), || {
+        if instance.is_null() {
+            return refuse(&link, &Error::fatal("there is no place for the instance"));
+        }
         // SAFETY: the contract has the text valid for the call; it is copied.
         let config = unsafe { text(config) };
         let created = config.and_then(|config| Instance::create::<C>(Arc::clone(&link), config));
@@ -175,56 +201,61 @@ unsafe extern "C" fn create<C: Collector>(
     })
 }
 
-unsafe extern "C" fn start(_instance: *mut c_void) -> i32 {
-    abi::OK
+unsafe extern "C" fn start(instance: *mut c_void) -> i32 {
+    // SAFETY: the contract has `instance` come from `create`.
+    unsafe { call(instance, |_, _| abi::OK) }
 }
 
 unsafe extern "C" fn collect(instance: *mut c_void, tick: *const abi::Tick) -> i32 {
-    // SAFETY: `instance` came from `create`, was not destroyed, and calls for it never overlap.
-    let instance = unsafe { &mut *instance.cast::<Instance>() };
-    // SAFETY: the contract has the tick valid for the call, and every 1.x host gives these fields.
-    let abi::Tick {
-        tiers,
-        number,
-        at_ms,
-        deadline_ns,
-        ..
-    } = unsafe { *tick };
-    let link = Arc::clone(&instance.link);
-    guarded(Some(&link), || {
-        code(
-            &link,
-            instance.collect(Tick {
-                number,
-                at_ms,
-                tiers,
-                deadline_ns,
-            }),
-        )
-    })
+    let collect = |instance: &mut Instance, link: &Link| {
+        // SAFETY: the contract has the tick valid for the call.
+        let asked = unsafe { tick_of(tick) };
+        code(link, asked.and_then(|tick| instance.collect(tick)))
+    };
+    // SAFETY: the contract has `instance` come from `create`.
+    unsafe { call(instance, collect) }
 }
 
 unsafe extern "C" fn reconfigure(instance: *mut c_void, config: Str) -> i32 {
-    // SAFETY: `instance` came from `create`, was not destroyed, and calls for it never overlap.
-    let instance = unsafe { &mut *instance.cast::<Instance>() };
-    let link = Arc::clone(&instance.link);
-    guarded(Some(&link), || {
+    let reconfigure = |instance: &mut Instance, link: &Link| {
         // SAFETY: the contract has the text valid for the call; it is copied.
         let config = unsafe { text(config) };
-        code(
-            &link,
-            config.and_then(|config| instance.reconfigure(config)),
-        )
-    })
+        code(link, config.and_then(|config| instance.reconfigure(config)))
+    };
+    // SAFETY: the contract has `instance` come from `create`.
+    unsafe { call(instance, reconfigure) }
+}
+
+unsafe extern "C" fn lookup(
+    instance: *mut c_void,
+    name: Str,
+    parameter: Str,
+    out: *mut c_void,
+    write: Write,
+) -> i32 {
+    let lookup = |instance: &mut Instance, link: &Link| {
+        // SAFETY: the contract has both texts valid for the call; they are copied.
+        let asked = unsafe { text(name).and_then(|name| Ok((name, text(parameter)?))) };
+        match asked.and_then(|(name, parameter)| instance.lookup(name, parameter)) {
+            Ok(Answer::Found(json)) => {
+                // SAFETY: `out` is passed back untouched, and the text lives until the call returns.
+                unsafe { write(out, Str::new(&json)) };
+                abi::OK
+            }
+            answer => code(link, answer),
+        }
+    };
+    // SAFETY: the contract has `instance` come from `create`.
+    unsafe { call(instance, lookup) }
 }
 
 unsafe extern "C" fn stop(instance: *mut c_void) -> i32 {
-    // SAFETY: `instance` came from `create`, was not destroyed, and calls for it never overlap.
-    let instance = unsafe { &mut *instance.cast::<Instance>() };
-    guarded(None, || {
+    let stop = |instance: &mut Instance, _: &Link| {
         instance.stop();
         abi::OK
-    })
+    };
+    // SAFETY: the contract has `instance` come from `create`.
+    unsafe { call(instance, stop) }
 }
 
 unsafe extern "C" fn destroy(instance: *mut c_void) {
@@ -238,11 +269,25 @@ unsafe extern "C" fn destroy(instance: *mut c_void) {
     });
 }
 
+/// Runs the body of an entry for an instance.
+///
+/// # Safety
+/// `instance` is null, or came from `create` and was not destroyed, and calls for it never overlap.
+unsafe fn call(instance: *mut c_void, body: impl FnOnce(&mut Instance, &Link) -> i32) -> i32 {
+    // SAFETY: as promised by the caller.
+    let Some(instance) = (unsafe { instance.cast::<Instance>().as_mut() }) else {
+        return abi::E_CLOSED;
+    };
+    let link = Arc::clone(&instance.link);
+    guarded(Some(&link), || body(instance, &link))
+}
+
 /// Runs the body of an entry; a panic becomes a code and, where there is a host to tell, a message.
 fn guarded(link: Option<&Link>, body: impl FnOnce() -> i32) -> i32 {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let message = panic_message(panic);
         if let Some(link) = link {
-            link.set_error("", &panic_message(&*panic));
+            link.set_error("", &message);
         }
         abi::E_PANIC
     })
@@ -250,7 +295,7 @@ fn guarded(link: Option<&Link>, body: impl FnOnce() -> i32) -> i32 {
 
 fn code(link: &Link, answer: Result<Answer, Error>) -> i32 {
     match answer {
-        Ok(Answer::Done) => abi::OK,
+        Ok(Answer::Done | Answer::Found(_)) => abi::OK,
         Ok(Answer::Restart) => abi::RESTART,
         Ok(Answer::Closed) => abi::E_CLOSED,
         Ok(Answer::Partial(message)) => {
@@ -271,120 +316,32 @@ fn refuse(link: &Link, error: &Error) -> i32 {
 /// # Safety
 /// As for [`Str::as_bytes`].
 unsafe fn text(text: Str) -> Result<String, Error> {
+    if text.ptr.is_null() && text.len > 0 {
+        return Err(Error::config("", "the text is a null pointer"));
+    }
     // SAFETY: as promised by the caller.
     let bytes = unsafe { text.as_bytes() };
     String::from_utf8(bytes.to_vec()).map_err(|_| Error::config("", "the text is not UTF-8"))
 }
 
-/// The host's functions, as safe methods. After [`Link::close`] they do nothing.
-#[derive(Debug)]
-pub(crate) struct Link {
-    /// Calls hold it shared, `close` exclusively: after `stop` nothing may call the host any more, not
-    /// even a thread that an author forgot.
-    host: RwLock<Option<Host>>,
-}
-
-// SAFETY: the contract allows calls from any thread, and those that it limits to one at a time
-// (define and retire) are made only while the host waits for `create` or `collect`.
-unsafe impl Send for Link {}
-// SAFETY: as above.
-unsafe impl Sync for Link {}
-
-impl Link {
-    /// Copies the host's table; none when it is of another major version or too short.
-    ///
-    /// # Safety
-    /// `host` points at a table whose first `struct_size` bytes are valid, and whose functions may be
-    /// called until [`Link::close`].
-    unsafe fn open(host: *const Host) -> Option<Self> {
-        if host.is_null() {
-            return None;
-        }
-        // SAFETY: these fields are in every version of the table.
-        let (size, major) = unsafe { ((*host).struct_size, (*host).abi_major) };
-        if major != abi::ABI_MAJOR || (size as usize) < size_of::<Host>() {
-            return None;
-        }
-        // SAFETY: the table is at least as long as ours.
-        let table = unsafe { *host };
-        Some(Self {
-            host: RwLock::new(Some(table)),
-        })
+/// Copies a tick; it may be longer than ours, and what is beyond is not read.
+///
+/// # Safety
+/// `tick` is null or points at a tick whose first `struct_size` bytes are valid.
+unsafe fn tick_of(tick: *const abi::Tick) -> Result<Tick, Error> {
+    // SAFETY: the size stands first in every version, and as promised by the caller.
+    let size = unsafe { tick.cast::<u32>().as_ref() };
+    if size.is_none_or(|size| *size < struct_size::<abi::Tick>()) {
+        return Err(Error::fatal(
+            "the tick is shorter than plugin ABI 1.0 has it",
+        ));
     }
-
-    pub(crate) fn close(&self) {
-        *self.host.write().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn call<T>(&self, closed: T, call: impl FnOnce(&Host) -> T) -> T {
-        self.host
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map_or(closed, call)
-    }
-
-    pub(crate) fn define_metric(&self, metric: &abi::Metric) -> Result<u32, i32> {
-        self.call(Err(abi::E_CLOSED), |host| {
-            let mut id = 0;
-            // SAFETY: the metric, its strings and `id` are valid for the call.
-            let code = unsafe { (host.define_metric)(host.ctx, metric, &raw mut id) };
-            if code == abi::OK { Ok(id) } else { Err(code) }
-        })
-    }
-
-    pub(crate) fn define_series(&self, metric: u32, labels: &[&str]) -> Result<u32, i32> {
-        let values: Vec<Str> = labels.iter().map(|value| Str::new(value)).collect();
-        self.call(Err(abi::E_CLOSED), |host| {
-            let mut id = 0;
-            // SAFETY: the values and `id` are valid for the call.
-            let code = unsafe {
-                (host.define_series)(host.ctx, metric, values.as_ptr(), values.len(), &raw mut id)
-            };
-            if code == abi::OK { Ok(id) } else { Err(code) }
-        })
-    }
-
-    pub(crate) fn retire_series(&self, series: u32) {
-        self.call((), |host| {
-            // SAFETY: the call takes no pointer but the host's own. An id that the host has forgotten
-            // by itself is as good as retired, so the code says nothing.
-            unsafe { (host.retire_series)(host.ctx, series) };
-        });
-    }
-
-    pub(crate) fn push(&self, samples: &[abi::Sample]) -> Result<(), i32> {
-        if samples.is_empty() {
-            return Ok(());
-        }
-        self.call(Err(abi::E_CLOSED), |host| {
-            // SAFETY: the samples are valid for the call.
-            let code = unsafe { (host.push)(host.ctx, samples.as_ptr(), samples.len()) };
-            if code == abi::OK { Ok(()) } else { Err(code) }
-        })
-    }
-
-    pub(crate) fn log(&self, level: u32, message: &str) {
-        self.call((), |host| {
-            // SAFETY: the message is valid for the call.
-            unsafe { (host.log)(host.ctx, level, Str::new(message)) };
-        });
-    }
-
-    pub(crate) fn cancelled(&self) -> bool {
-        // SAFETY: the call takes no pointer but the host's own.
-        self.call(true, |host| unsafe { (host.cancelled)(host.ctx) } != 0)
-    }
-
-    pub(crate) fn set_error(&self, field: &str, message: &str) {
-        self.call((), |host| {
-            // SAFETY: both texts are valid for the call.
-            unsafe { (host.set_error)(host.ctx, Str::new(field), Str::new(message)) };
-        });
-    }
-
-    pub(crate) fn now_mono_ns(&self) -> u64 {
-        // SAFETY: the call takes no pointer but the host's own.
-        self.call(u64::MAX, |host| unsafe { (host.now_mono_ns)(host.ctx) })
-    }
+    // SAFETY: the tick is at least as long as ours.
+    let tick = unsafe { *tick };
+    Ok(Tick {
+        number: tick.number,
+        at_ms: tick.at_ms,
+        tiers: tick.tiers,
+        deadline_ns: tick.deadline_ns,
+    })
 }

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use crate::{Sink, abi, sink::Registry};
+use crate::{Sink, abi, histogram::HistogramKind, registry::Registry};
 
 /// Marks a family whose values go up and down.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub enum GaugeKind {}
 #[derive(Clone, Copy, Debug)]
 pub enum CounterKind {}
 
-/// Kind of a family: [`GaugeKind`] or [`CounterKind`].
+/// Kind of a family: [`GaugeKind`], [`CounterKind`] or [`HistogramKind`].
 pub trait Kind: sealed::Sealed {
     #[doc(hidden)]
     const CODE: u32;
@@ -62,10 +62,11 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for super::GaugeKind {}
     impl Sealed for super::CounterKind {}
+    impl Sealed for super::HistogramKind {}
 }
 
-/// A metric with `N` labels, made by [`Setup::gauge`](crate::Setup::gauge) or
-/// [`Setup::counter`](crate::Setup::counter).
+/// A metric with `N` labels, made by [`Setup::gauge`](crate::Setup::gauge),
+/// [`Setup::counter`](crate::Setup::counter) or [`Setup::histogram`](crate::Setup::histogram).
 #[derive(Debug)]
 pub struct Family<K, const N: usize> {
     index: usize,
@@ -135,6 +136,12 @@ pub struct Series<'a, K, const N: usize> {
     family: usize,
     labels: [&'a str; N],
     kind: PhantomData<K>,
+}
+
+impl<'a, K, const N: usize> Series<'a, K, N> {
+    pub(crate) fn into_parts(self) -> (&'a mut Registry, usize, [&'a str; N]) {
+        (self.registry, self.family, self.labels)
+    }
 }
 
 impl<const N: usize> Series<'_, GaugeKind, N> {

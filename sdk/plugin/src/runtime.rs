@@ -2,29 +2,39 @@
 //!
 //! `export.rs` makes an [`Instance`] and turns each call of the host into one command and one answer.
 //! The collector lives and dies on this thread; a panic in it is caught here and ends the instance,
-//! never the process.
+//! never the process. What awaits beyond its deadline is dropped here, so that a source that hangs costs
+//! one tick; only code that blocks the thread itself has to be ended from outside.
 
 use std::{
     any::Any,
     fmt,
     future::{Future, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, mpsc as blocking},
     task::Poll,
     thread,
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time};
+use tracing::{Dispatch, dispatcher};
 
 use crate::{
-    Collector, Error, Reload, Setup, Sink,
-    export::Link,
-    sink::{Registry, Tick},
+    Collector, Error, ErrorKind, Reload, Setup, Sink, export::Link, registry::Registry, sink::Tick,
+    trace::Bridge,
 };
 
 /// Only pages that are touched cost memory, so this leaves room for deep drivers at no price.
 const STACK_BYTES: usize = 1 << 20;
+/// Threads for blocking work such as looking up a name. One that hangs keeps its thread, so a server
+/// that never answers must not collect hundreds of them; what finds none waits for its deadline.
+const BLOCKING_THREADS_MAX: usize = 16;
+/// How often a running call looks whether the host has given up on it.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+/// For blocking work to end after `stop`; the host waits longer than that before it kills.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// One collector and its thread.
 pub(crate) struct Instance {
@@ -46,6 +56,7 @@ impl fmt::Debug for Instance {
 enum Command {
     Collect(Tick),
     Reconfigure(String),
+    Lookup { name: String, parameter: String },
 }
 
 /// What a call came to.
@@ -53,6 +64,8 @@ enum Command {
 pub(crate) enum Answer {
     Done,
     Partial(String),
+    /// A lookup's value as JSON.
+    Found(String),
     Restart,
     Closed,
 }
@@ -91,6 +104,10 @@ impl Instance {
         self.call(Command::Reconfigure(config))
     }
 
+    pub(crate) fn lookup(&mut self, name: String, parameter: String) -> Result<Answer, Error> {
+        self.call(Command::Lookup { name, parameter })
+    }
+
     /// Drops the collector, ends its thread and closes the way to the host.
     pub(crate) fn stop(&mut self) {
         self.commands = None;
@@ -124,57 +141,79 @@ impl Drop for Instance {
     }
 }
 
-/// Body of the thread: makes the collector, answers whether that worked, then serves commands until
-/// the instance is stopped or the collector has panicked.
+/// Body of the thread: what the collector traces goes to the host while it lives.
 fn run<C: Collector>(
     link: &Arc<Link>,
     config: &str,
-    mut inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<Command>,
     answers: &blocking::SyncSender<Result<Answer, Error>>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let dispatch = Dispatch::new(Bridge::new(Arc::clone(link)));
+    let runtime = match runtime(dispatch.clone()) {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = answers.send(Err(Error::fatal(format!("no runtime: {error}"))));
             return;
         }
     };
-    runtime.block_on(async {
-        let mut registry = Registry::new(Arc::clone(link));
-        let made = caught(async { make::<C>(link, &mut registry, config) }).await;
-        let mut collector = match made {
-            Ok(collector) => collector,
-            Err(error) => {
-                let _ = answers.send(Err(error));
-                return;
+    dispatcher::with_default(&dispatch, || {
+        runtime.block_on(serve::<C>(link, config, inbox, answers));
+        runtime.shutdown_timeout(STOP_GRACE);
+    });
+}
+
+fn runtime(dispatch: Dispatch) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(STACK_BYTES)
+        // The guard would take the dispatcher away again; it is the thread's for as long as it runs.
+        .on_thread_start(move || mem::forget(dispatcher::set_default(&dispatch)))
+        .build()
+}
+
+/// Makes the collector, answers whether that worked, then serves commands until the instance is stopped
+/// or the collector has panicked.
+async fn serve<C: Collector>(
+    link: &Arc<Link>,
+    config: &str,
+    mut inbox: mpsc::Receiver<Command>,
+    answers: &blocking::SyncSender<Result<Answer, Error>>,
+) {
+    let mut registry = Registry::new(Arc::clone(link));
+    let made = caught(async { make::<C>(link, &mut registry, config) }).await;
+    let mut collector = match made {
+        Ok(collector) => collector,
+        Err(error) => {
+            let _ = answers.send(Err(error));
+            return;
+        }
+    };
+    // A send fails only when the instance is gone, and then `recv` ends the loop.
+    let _ = answers.send(Ok(Answer::Done));
+    while let Some(command) = inbox.recv().await {
+        let answer = match command {
+            Command::Collect(tick) => collect(&mut collector, &mut registry, tick).await,
+            Command::Reconfigure(config) => {
+                caught(async { reconfigure(&mut collector, &config) }).await
+            }
+            Command::Lookup { name, parameter } => {
+                lookup(&mut collector, link, &name, &parameter).await
             }
         };
-        // A send fails only when the instance is gone, and then `recv` ends the loop.
-        let _ = answers.send(Ok(Answer::Done));
-        while let Some(command) = inbox.recv().await {
-            let answer = match command {
-                Command::Collect(tick) => collect(&mut collector, &mut registry, tick).await,
-                Command::Reconfigure(config) => {
-                    caught(async { reconfigure(&mut collector, &config) }).await
-                }
-            };
-            let panicked = answer
-                .as_ref()
-                .is_err_and(|error| error.kind() == crate::ErrorKind::Panic);
-            let _ = answers.send(answer);
-            if panicked {
-                return;
-            }
+        let panicked = answer
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::Panic);
+        let _ = answers.send(answer);
+        if panicked {
+            return;
         }
-    });
+    }
 }
 
 fn make<C: Collector>(link: &Arc<Link>, registry: &mut Registry, config: &str) -> Result<C, Error> {
     let config = parse_config::<C>(config)?;
-    let mut setup = Setup::new(link, registry);
+    let mut setup = Setup::new(link, registry, C::MANIFEST.features);
     let collector = C::new(config, &mut setup)?;
     setup.finish()?;
     Ok(collector)
@@ -186,8 +225,10 @@ async fn collect<C: Collector>(
     tick: Tick,
 ) -> Result<Answer, Error> {
     registry.begin(tick);
+    let link = Arc::clone(registry.link());
     let mut sink = Sink { registry };
-    let collected = caught(collector.collect(&mut sink)).await;
+    let left = sink.time_left();
+    let collected = caught(in_time(collector.collect(&mut sink), &link, left)).await;
     if let Err(error) = collected {
         registry.clear();
         return Err(error);
@@ -209,6 +250,19 @@ fn reconfigure<C: Collector>(collector: &mut C, config: &str) -> Result<Answer, 
     })
 }
 
+async fn lookup<C: Collector>(
+    collector: &mut C,
+    link: &Link,
+    name: &str,
+    parameter: &str,
+) -> Result<Answer, Error> {
+    // The host has the deadline of a lookup and says by its flag that it has given up.
+    let found = in_time(collector.lookup(name, parameter), link, Duration::MAX);
+    caught(found)
+        .await
+        .map(|value| Answer::Found(value.to_string()))
+}
+
 /// Reads the plugin's section, given as JSON; a mistake names the key by its dotted path.
 pub(crate) fn parse_config<C: Collector>(json: &str) -> Result<C::Config, Error> {
     let json = if json.is_empty() { "{}" } else { json };
@@ -227,23 +281,67 @@ fn message_of(error: &serde_json::Error) -> String {
     text.strip_suffix(&position).unwrap_or(&text).to_owned()
 }
 
+/// Runs `work` for as long as the host waits for it. Work that is done when it is looked at counts,
+/// however late that is.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T, Error>>,
+    link: &Link,
+    left: Duration,
+) -> Result<T, Error> {
+    let mut work = pin!(work);
+    let mut given_up = pin!(time::timeout(left, cancelled(link)));
+    poll_fn(|context| {
+        if let Poll::Ready(answer) = work.as_mut().poll(context) {
+            return Poll::Ready(answer);
+        }
+        given_up.as_mut().poll(context).map(|ended| {
+            Err(Error::timeout(match ended {
+                Ok(()) => "was given up by the agent",
+                Err(_) => "was not done by its deadline",
+            }))
+        })
+    })
+    .await
+}
+
+/// Ends when the host has given up on the running call.
+async fn cancelled(link: &Link) {
+    loop {
+        time::sleep(CANCEL_POLL).await;
+        if link.cancelled() {
+            return;
+        }
+    }
+}
+
 /// Runs a future whose panic becomes an error.
 async fn caught<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut future = pin!(future);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panic(panic_message(&*panic)))))
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panic(panic_message(panic)))))
     })
     .await
 }
 
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn panic_message(panic: Box<dyn Any + Send>) -> String {
     let text = panic
         .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    // What it carried may panic again as it is dropped; what that carries is left behind, unless it is text.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic)))
+        && !again.is::<&str>()
+        && !again.is::<String>()
+    {
+        mem::forget(again);
+    }
     text.map_or_else(
         || "the collector panicked".to_owned(),
         |text| format!("panicked: {text}"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,16 @@
 //! What a collector declares while it is made: [`Setup`] and its metric builder.
 //!
-//! A declaration goes to the host at once. The first refusal is kept and fails the creation as a
-//! whole, so that authors need not check each family.
+//! A declaration goes to the host at once. The first refusal, by the host or by the SDK itself, is kept and
+//! fails the creation as a whole, so that authors need not check each family.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, ptr, sync::Arc};
 
 use crate::{
-    Error, Log, abi,
+    Error, Events, Log, abi,
     export::{Link, struct_size},
     family::{Counter, CounterKind, Family, Gauge, GaugeKind, Kind},
-    sink::Registry,
+    histogram::{Buckets, Histogram, HistogramKind},
+    registry::{FamilyDeclaration, Registry},
 };
 
 /// How often a metric is sampled.
@@ -76,14 +77,17 @@ pub enum ChartStyle {
 pub struct Setup<'a> {
     link: &'a Arc<Link>,
     registry: &'a mut Registry,
+    /// `FEATURE_…` bits of the manifest.
+    features: u64,
     refused: Option<Error>,
 }
 
 impl<'a> Setup<'a> {
-    pub(crate) fn new(link: &'a Arc<Link>, registry: &'a mut Registry) -> Self {
+    pub(crate) fn new(link: &'a Arc<Link>, registry: &'a mut Registry, features: u64) -> Self {
         Self {
             link,
             registry,
+            features,
             refused: None,
         }
     }
@@ -98,9 +102,35 @@ impl<'a> Setup<'a> {
         Metric::new(self, name)
     }
 
+    /// Begins a metric that tells how its values are distributed; it has to be given its
+    /// [`buckets`](Metric::buckets).
+    pub fn histogram(&mut self, name: &str) -> Metric<'_, 'a, HistogramKind, 0> {
+        Metric::new(self, name)
+    }
+
     /// A handle to the agent's log for tasks that run between ticks.
     pub fn log(&self) -> Log {
         Log::new(Arc::clone(self.link))
+    }
+
+    /// A handle for saying that something happened, from `collect` or from tasks between ticks. The
+    /// manifest has to announce it with [`Manifest::events`](crate::Manifest::events).
+    pub fn events(&mut self) -> Events {
+        if self.features & abi::FEATURE_EVENTS == 0 {
+            self.refuse("events need `.events()` in the manifest".to_owned());
+        }
+        Events::new(Arc::clone(self.link))
+    }
+
+    /// The [`position`](crate::Event::position) of the last event that the agent has stored, or empty: from
+    /// there the source is read on. It outlives the process, the plugin's update and the agent.
+    pub fn position(&self) -> &str {
+        self.link.position()
+    }
+
+    /// Fails the creation; the first reason is the one that is told.
+    fn refuse(&mut self, message: String) {
+        self.refused.get_or_insert_with(|| Error::fatal(message));
     }
 
     pub(crate) fn finish(self) -> Result<(), Error> {
@@ -126,6 +156,7 @@ pub struct Metric<'s, 'a, K, const N: usize> {
     style: ChartStyle,
     overview: bool,
     retire_after_ticks: u32,
+    bounds: Vec<f64>,
     kind: PhantomData<K>,
 }
 
@@ -147,6 +178,7 @@ impl<'s, 'a, K: Kind> Metric<'s, 'a, K, 0> {
             style: ChartStyle::default(),
             overview: false,
             retire_after_ticks: RETIRE_AFTER_TICKS,
+            bounds: Vec::new(),
             kind: PhantomData,
         }
     }
@@ -166,8 +198,18 @@ impl<'s, 'a, K: Kind> Metric<'s, 'a, K, 0> {
             style: self.style,
             overview: self.overview,
             retire_after_ticks: self.retire_after_ticks,
+            bounds: self.bounds,
             kind: PhantomData,
         }
+    }
+}
+
+impl<const N: usize> Metric<'_, '_, HistogramKind, N> {
+    /// Upper bounds of the buckets, in the metric's unit: finite, ascending, 1 to 64 of them. A value that
+    /// is equal to a bound belongs to its bucket; values above the last bound have a bucket of their own.
+    pub fn buckets(mut self, bounds: &[f64]) -> Self {
+        bounds.clone_into(&mut self.bounds);
+        self
     }
 }
 
@@ -221,8 +263,31 @@ impl<K: Kind, const N: usize> Metric<'_, '_, K, N> {
         self
     }
 
-    /// Declares the metric.
+    /// Declares the metric. What the agent or the SDK refuses about it fails the creation of the collector.
     pub fn build(self) -> Family<K, N> {
+        let (metric, buckets) = self.declare().unwrap_or_else(|message| {
+            let message = format!("metric {} {message}", self.name);
+            self.setup.refuse(message);
+            (u32::MAX, None)
+        });
+        Family::new(self.setup.registry.add_family(FamilyDeclaration {
+            metric,
+            tier: self.tier,
+            retire_after_ticks: self.retire_after_ticks,
+            buckets,
+        }))
+    }
+
+    fn declare(&self) -> Result<(u32, Option<Buckets>), String> {
+        let buckets = if K::CODE == abi::KIND_HISTOGRAM {
+            if self.labels.iter().any(|name| name == "le") {
+                return Err("has the label `le`, which is that of its buckets".to_owned());
+            }
+            Some(Buckets::new(&self.name, self.bounds.clone())?)
+        } else {
+            None
+        };
+        let bounds = buckets.as_ref().map(Buckets::bounds);
         let labels: Vec<abi::Str> = self.labels.iter().map(|name| abi::Str::new(name)).collect();
         let metric = abi::Metric {
             struct_size: struct_size::<abi::Metric>(),
@@ -242,23 +307,13 @@ impl<K: Kind, const N: usize> Metric<'_, '_, K, N> {
             chart_title: abi::Str::new(&self.title),
             labels: labels.as_ptr(),
             label_count: labels.len(),
+            bounds: bounds.map_or(ptr::null(), <[f64]>::as_ptr),
+            bound_count: bounds.map_or(0, <[f64]>::len),
         };
-        let id = self
-            .setup
-            .link
-            .define_metric(&metric)
-            .unwrap_or_else(|code| {
-                let message = format!("metric {} was refused by the host (code {code})", self.name);
-                self.setup
-                    .refused
-                    .get_or_insert_with(|| Error::fatal(message));
-                u32::MAX
-            });
-        Family::new(
-            self.setup
-                .registry
-                .add_family(id, self.tier, self.retire_after_ticks),
-        )
+        match self.setup.link.define_metric(&metric) {
+            Ok(id) => Ok((id, buckets)),
+            Err(code) => Err(format!("was refused by the host (code {code})")),
+        }
     }
 }
 
@@ -266,4 +321,5 @@ const _: () = {
     const fn is_send<T: Send + Copy>() {}
     is_send::<Gauge<3>>();
     is_send::<Counter>();
+    is_send::<Histogram<1>>();
 };

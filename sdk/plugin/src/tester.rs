@@ -1,128 +1,148 @@
 //! Drives a collector in a test as the agent does: through the C table, with a host in process.
 //!
-//! [`CollectorTester`] owns the instance and the recorder behind the host's functions, which checks
-//! what the agent would refuse (names, label counts, unknown ids). The samples of the last tick are
-//! kept for assertions. It has no deadline and no process of its own.
+//! [`CollectorTester`] owns the instance and the recorder behind the host's functions, which takes what
+//! the agent takes and refuses what it refuses: names, bounds, label counts, ids that were never given,
+//! calls after `stop`. A refusal fails the test, unless it [asks for them](CollectorTester::expect_refusals).
+//! The samples of the last tick are kept for assertions and, as text, for [golden files](golden). A
+//! plugin in another language is driven by way of its [`Table`]. There is no process of its own here, so
+//! a collector that hangs or crashes takes the test along.
 
+pub mod golden;
+mod hostcalls;
 mod recorder;
+mod said;
+mod table;
+mod text;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     ffi::c_void,
-    fmt::Write as _,
+    path::Path,
     ptr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
-use self::recorder::{Recorder, host_of, text};
+use self::{
+    hostcalls::{host_of, lock},
+    recorder::{Recorder, Sampled},
+    table::written,
+};
+pub use self::{
+    said::{Collected, DeclaredMetric, EmittedEvent, Failure},
+    table::Table,
+};
 use crate::{
     Collector, Level, Tier,
-    abi::{self, Host, Plugin, Str},
+    abi::{self, Host, Str},
     export::struct_size,
 };
 
 /// A running collector and what it said.
 #[derive(Debug)]
 pub struct CollectorTester {
-    plugin: Plugin,
+    table: Table,
     instance: *mut c_void,
-    /// Boxed, because the host's `ctx` points at it for as long as the instance lives.
-    recorder: Box<Mutex<Recorder>>,
-    /// Boxed, because a plugin may keep its address until it is destroyed.
-    host: Box<Host>,
+    state: State,
+    /// Shared, because the host's `ctx` points at it for as long as the instance lives.
+    recorder: Arc<Mutex<Recorder>>,
+    /// Shared, because a plugin may keep its address until it is destroyed.
+    host: Rc<Host>,
+    /// What `Host::position` points at; never changed.
+    _position: String,
     ticks: u64,
+    limit: Option<Duration>,
 }
 
-/// A failed call: its code of the ABI and what the plugin said about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// One of `abi::E_…`.
-    pub code: i32,
-    /// Dotted path of the configuration key at fault, or empty.
-    pub field: String,
-    /// What failed.
-    pub message: String,
-}
-
-/// A successful tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Collected {
-    /// All was read.
-    Whole,
-    /// Samples were kept, and this could not be read.
-    Partial(String),
-}
-
-/// A metric as it was declared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeclaredMetric {
-    /// Its name.
-    pub name: String,
-    /// Whether it is a counter.
-    pub counter: bool,
-    /// One of [`abi::UNITS`].
-    pub unit: &'static str,
-    /// How often it is sampled.
-    pub tier: Tier,
-    /// The sentence for people.
-    pub help: String,
-    /// The OpenTelemetry name, or empty.
-    pub otel: String,
-    /// Heading and title of its chart.
-    pub chart: (String, String),
-    /// One of [`abi::CHART_STYLES`].
-    pub style: &'static str,
-    /// Whether its chart stands on the Overview.
-    pub overview: bool,
-    /// Label names.
-    pub labels: Vec<String>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Uncreated,
+    Running,
+    Stopped,
 }
 
 impl CollectorTester {
     /// Makes and starts a collector with a configuration as it stands in its section.
     pub fn new<C: Collector>(config: &serde_json::Value) -> Result<Self, Failure> {
-        Self::start(crate::export::plugin::<C>(), config)
+        Self::at::<C>("", config)
+    }
+
+    /// As [`new`](Self::new), with the position of the last event that was stored before: what a
+    /// collector finds when it is started again.
+    pub fn at<C: Collector>(position: &str, config: &serde_json::Value) -> Result<Self, Failure> {
+        Table::of::<C>().create(position, config)
+    }
+
+    /// Loads a built library, in whatever language it was written, and makes and starts its plugin.
+    ///
+    /// # Panics
+    /// When the file can't be loaded or is no plugin that this version runs.
+    ///
+    /// # Safety
+    /// As for [`Table::open`].
+    pub unsafe fn open(path: &Path, config: &serde_json::Value) -> Result<Self, Failure> {
+        // SAFETY: as promised by the caller.
+        let table = unsafe { Table::open(path) }.unwrap_or_else(|error| panic!("{error}"));
+        table.create("", config)
     }
 
     /// Makes and starts the plugin of a loaded library.
     ///
     /// # Safety
-    /// The table's functions keep the contract of the ABI, and the library stays loaded.
-    pub unsafe fn from_plugin(plugin: Plugin, config: &serde_json::Value) -> Result<Self, Failure> {
-        Self::start(plugin, config)
+    /// As for [`Table::from_raw`].
+    pub unsafe fn from_plugin(
+        plugin: abi::Plugin,
+        config: &serde_json::Value,
+    ) -> Result<Self, Failure> {
+        // SAFETY: as promised by the caller.
+        let table = unsafe { Table::from_raw(plugin) }.unwrap_or_else(|error| panic!("{error}"));
+        table.create("", config)
     }
 
-    fn start(plugin: Plugin, config: &serde_json::Value) -> Result<Self, Failure> {
-        assert_eq!(plugin.magic, abi::MAGIC, "the table is a plugin's");
-        assert_eq!(
-            plugin.abi_major,
-            abi::ABI_MAJOR,
-            "the plugin is built for this ABI"
-        );
-        let recorder = Box::new(Mutex::new(Recorder::new()));
-        let host = Box::new(host_of(&recorder));
+    fn start(table: Table, position: &str, config: &serde_json::Value) -> Result<Self, Failure> {
+        let recorder = Arc::new(Mutex::new(Recorder::new()));
+        let position = position.to_owned();
+        let host = Rc::new(host_of(&recorder, &position));
         let mut tester = Self {
-            plugin,
+            table,
             instance: ptr::null_mut(),
+            state: State::Uncreated,
             recorder,
             host,
+            _position: position,
             ticks: 0,
+            limit: None,
         };
         let config = config.to_string();
-        // SAFETY: the text is valid for the call; the host's table and the recorder behind its `ctx`
-        // outlive the instance.
+        let plugin = *table.plugin();
+        // SAFETY: the text is valid for the call; the host's table, and the recorder and the position
+        // behind it, outlive the instance.
         let code = unsafe {
             (plugin.create)(
-                &raw const *tester.host,
+                Rc::as_ptr(&tester.host),
                 Str::new(&config),
                 &raw mut tester.instance,
             )
         };
-        tester.outcome(code)?;
+        tester.begun(code)?;
+        tester.state = State::Running;
         // SAFETY: the instance was just created.
         let code = unsafe { (plugin.start)(tester.instance) };
-        tester.outcome(code)?;
+        tester.begun(code)?;
         Ok(tester)
+    }
+
+    /// The outcome of `create` or `start`; a failure also says which declarations were refused.
+    fn begun(&self, code: i32) -> Result<(), Failure> {
+        let outcome = self.recorder().outcome(code);
+        outcome.map(|_| ()).map_err(|mut failure| {
+            let refusals = self.take_refusals();
+            if !refusals.is_empty() {
+                failure.message = format!("{}: {}", failure.message, refusals.join("; "));
+            }
+            failure
+        })
     }
 
     /// The manifest that `describe` writes.
@@ -130,29 +150,14 @@ impl CollectorTester {
     /// # Panics
     /// When `describe` fails or writes no JSON.
     pub fn manifest<C: Collector>() -> serde_json::Value {
-        unsafe extern "C" fn write(out: *mut c_void, piece: Str) {
-            // SAFETY: `out` is the String below, and the piece is valid for the call.
-            let (out, piece) = unsafe { (&mut *out.cast::<String>(), text(piece)) };
-            out.push_str(&piece);
-        }
-        let mut manifest = String::new();
-        // SAFETY: `manifest` outlives the call.
-        let code =
-            unsafe { (crate::export::plugin::<C>().describe)((&raw mut manifest).cast(), write) };
-        assert_eq!(code, abi::OK, "describe succeeds");
-        serde_json::from_str(&manifest).expect("describe writes JSON")
+        Table::of::<C>()
+            .manifest()
+            .unwrap_or_else(|failure| panic!("describe fails: {failure}"))
     }
 
     /// Checks a configuration without making an instance.
     pub fn check_config<C: Collector>(config: &serde_json::Value) -> Result<(), Failure> {
-        let recorder = Mutex::new(Recorder::new());
-        let host = host_of(&recorder);
-        let config = config.to_string();
-        // SAFETY: the table, the recorder behind it and the text are valid for the call.
-        let code = unsafe {
-            (crate::export::plugin::<C>().check_config)(&raw const host, Str::new(&config))
-        };
-        outcome(&recorder, code).map(|_| ())
+        Table::of::<C>().check_config(config)
     }
 
     /// Collects the next tick: fast ones always, medium ones at every fifth, slow ones at every
@@ -176,33 +181,30 @@ impl CollectorTester {
     fn collect(&mut self, tiers: u32) -> Result<Collected, Failure> {
         let number = self.ticks;
         self.ticks += 1;
-        self.recorder().pushed.clear();
+        let deadline_ns = {
+            let mut recorder = self.recorder();
+            recorder.pushed.clear();
+            self.limit.map_or(u64::MAX, |limit| {
+                let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+                recorder.now_ns().saturating_add(limit_ns)
+            })
+        };
         let tick = abi::Tick {
             struct_size: struct_size::<abi::Tick>(),
             tiers,
             number,
             at_ms: i64::try_from(number * 1000).expect("tests are shorter than that"),
-            deadline_ns: u64::MAX,
+            deadline_ns,
         };
         // SAFETY: the instance was created and not destroyed, and the tick is valid for the call.
-        let code = unsafe { (self.plugin.collect)(self.instance, &raw const tick) };
-        let outcome = self.outcome(code);
-        let mut recorder = self.recorder();
-        let pushed = std::mem::take(&mut recorder.pushed);
-        recorder.samples = match &outcome {
-            Ok(_) => pushed
-                .iter()
-                .map(|sample| (sample.series, sample.value))
-                .collect(),
-            Err(_) => BTreeMap::new(),
+        let code = unsafe { (self.table.plugin().collect)(self.instance, &raw const tick) };
+        let (outcome, refusals) = {
+            let mut recorder = self.recorder();
+            let outcome = recorder.outcome(code);
+            recorder.end_tick(outcome.is_ok());
+            (outcome, recorder.unexpected())
         };
-        let refusals = std::mem::take(&mut recorder.refusals);
-        drop(recorder);
-        assert!(
-            refusals.is_empty(),
-            "the agent would refuse: {}",
-            refusals.join("; ")
-        );
+        assert_none(&refusals);
         outcome
     }
 
@@ -210,22 +212,62 @@ impl CollectorTester {
     pub fn reconfigure(&mut self, config: &serde_json::Value) -> Result<bool, Failure> {
         let config = config.to_string();
         // SAFETY: the instance was created and not destroyed, and the text is valid for the call.
-        let code = unsafe { (self.plugin.reconfigure)(self.instance, Str::new(&config)) };
+        let code = unsafe { (self.table.plugin().reconfigure)(self.instance, Str::new(&config)) };
         if code == abi::RESTART {
             return Ok(true);
         }
-        self.outcome(code).map(|_| false)
+        self.recorder().outcome(code).map(|_| false)
     }
 
-    /// Stops the instance; a later tick fails with `E_CLOSED`.
+    /// Asks a question that the operator named in the configuration. A plugin that answers none fails
+    /// with `E_CONFIG`.
+    ///
+    /// # Panics
+    /// When the answer is not one JSON value.
+    pub fn lookup(&mut self, name: &str, parameter: &str) -> Result<serde_json::Value, Failure> {
+        let Some(lookup) = self.table.lookup() else {
+            return Err(Failure {
+                code: abi::E_CONFIG,
+                field: String::new(),
+                message: "the plugin answers no questions".to_owned(),
+            });
+        };
+        let (code, answer) = written(|out, write| {
+            // SAFETY: the instance was created and not destroyed, and the texts and what `out` points at
+            // are valid for the call.
+            unsafe {
+                lookup(
+                    self.instance,
+                    Str::new(name),
+                    Str::new(parameter),
+                    out,
+                    write,
+                )
+            }
+        });
+        self.recorder().outcome(code)?;
+        let answer = serde_json::from_slice(&answer);
+        Ok(answer.unwrap_or_else(|error| panic!("the answer to {name:?} is no JSON: {error}")))
+    }
+
+    /// Stops the instance; a later tick fails with `E_CLOSED`, and so does what it asks of the host.
     pub fn stop(&mut self) {
-        // SAFETY: the instance was created and not destroyed.
-        unsafe { (self.plugin.stop)(self.instance) };
+        if self.state == State::Running {
+            self.state = State::Stopped;
+            // SAFETY: the instance was created and not destroyed.
+            unsafe { (self.table.plugin().stop)(self.instance) };
+            self.recorder().closed = true;
+        }
     }
 
-    /// Lets [`Sink::cancelled`](crate::Sink::cancelled) say so.
+    /// Lets [`Sink::cancelled`](crate::Sink::cancelled) say so until the end of the next tick.
     pub fn cancel(&self) {
         self.recorder().cancelled = true;
+    }
+
+    /// Gives each tick so long from now on. Without this, ticks have no deadline.
+    pub fn limit_tick(&mut self, limit: Duration) {
+        self.limit = Some(limit);
     }
 
     /// Bounds the number of series, as the agent does at 2,000.
@@ -233,21 +275,73 @@ impl CollectorTester {
         self.recorder().series_max = max;
     }
 
+    /// Bounds the number of events that were emitted and not [taken](Self::take_events), as the agent
+    /// does at 4,096. Beyond it an event is answered with `E_FULL`.
+    pub fn limit_events(&self, max: usize) {
+        self.recorder().events_max = max;
+    }
+
+    /// The events that were emitted and not taken, in order.
+    pub fn events(&self) -> Vec<EmittedEvent> {
+        self.recorder().events.clone()
+    }
+
+    /// Takes the events, as the agent does when it has stored them: there is room for others then.
+    pub fn take_events(&self) -> Vec<EmittedEvent> {
+        self.recorder().take_events()
+    }
+
+    /// Position of the last event that was taken: what the agent hands to the next `create`, and a test
+    /// to [`at`](Self::at).
+    pub fn position(&self) -> String {
+        self.recorder().position.clone()
+    }
+
+    /// From now on, keeps what the agent would refuse for [`take_refusals`](Self::take_refusals), instead
+    /// of failing the test.
+    pub fn expect_refusals(&self) {
+        self.recorder().refusals_expected = true;
+    }
+
+    /// What the agent would have refused, and why. Who asks has seen them, so they fail the test no more.
+    pub fn take_refusals(&self) -> Vec<String> {
+        std::mem::take(&mut self.recorder().refusals)
+    }
+
     /// The last tick's sample of a series, named by all its labels in any order.
     pub fn value(&self, metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        match self.sampled(metric, labels)? {
+            Sampled::Value(value) => Some(value),
+            Sampled::Histogram { .. } => None,
+        }
+    }
+
+    /// The last tick's counts of a histogram's series, one a bucket and not cumulative, and their sum.
+    pub fn histogram(&self, metric: &str, labels: &[(&str, &str)]) -> Option<(Vec<u64>, f64)> {
+        match self.sampled(metric, labels)? {
+            Sampled::Value(_) => None,
+            Sampled::Histogram { counts, sum } => Some((counts, sum)),
+        }
+    }
+
+    fn sampled(&self, metric: &str, labels: &[(&str, &str)]) -> Option<Sampled> {
         let recorder = self.recorder();
         let wanted: BTreeSet<(&str, &str)> = labels.iter().copied().collect();
-        recorder.samples.iter().find_map(|(series, value)| {
+        recorder.samples.iter().find_map(|(series, sampled)| {
             let (metric_of, pairs) = recorder.labels(*series);
-            (metric_of.name == metric && pairs == wanted).then_some(*value)
+            let pairs: BTreeSet<(&str, &str)> = pairs.into_iter().collect();
+            (metric_of.name == metric && pairs == wanted).then(|| sampled.clone())
         })
     }
 
-    /// All samples of a metric in the last tick, with their label values in declared order.
+    /// All samples of a gauge or counter in the last tick, with their label values in declared order.
     pub fn values(&self, metric: &str) -> Vec<(Vec<String>, f64)> {
         let recorder = self.recorder();
-        let of_metric = recorder.samples.iter().filter_map(|(series, value)| {
+        let of_metric = recorder.samples.iter().filter_map(|(series, sampled)| {
             let record = &recorder.series[*series as usize];
+            let Sampled::Value(value) = sampled else {
+                return None;
+            };
             (recorder.metrics[record.metric].name == metric)
                 .then(|| (record.values.clone(), *value))
         });
@@ -256,14 +350,10 @@ impl CollectorTester {
 
     /// Number of series that are declared and not retired.
     pub fn series(&self) -> usize {
-        self.recorder()
-            .series
-            .iter()
-            .filter(|series| !series.retired)
-            .count()
+        self.recorder().series_alive()
     }
 
-    /// Number of samples in the last tick.
+    /// Number of series that have a sample in the last tick.
     pub fn samples(&self) -> usize {
         self.recorder().samples.len()
     }
@@ -278,60 +368,58 @@ impl CollectorTester {
         self.recorder().log.clone()
     }
 
-    /// The last tick as text, one line a sample, for golden files: `name{label="value"} 1.5`.
+    /// The last tick as text, one line a sample: `name{label="value"} 1.5`. A histogram is the lines
+    /// that Prometheus has of it: `NAME_bucket` with cumulative counts, `NAME_sum` and `NAME_count`.
     pub fn text(&self) -> String {
-        let recorder = self.recorder();
-        recorder
-            .samples
-            .iter()
-            .fold(String::new(), |mut text, (series, value)| {
-                let record = &recorder.series[*series as usize];
-                let metric = &recorder.metrics[record.metric];
-                let pairs: Vec<String> = (metric.labels.iter().zip(&record.values))
-                    .map(|(name, value)| format!("{name}={value:?}"))
-                    .collect();
-                let labels = pairs.join(",");
-                let braces = if labels.is_empty() {
-                    labels
-                } else {
-                    format!("{{{labels}}}")
-                };
-                writeln!(text, "{}{braces} {value}", metric.name).expect("a String takes all");
-                text
-            })
+        text::of(&self.recorder(), text::Numbers::Shown)
+    }
+
+    /// As [`text`](Self::text) with a `*` in place of each value: for sources that never say the same.
+    pub fn names(&self) -> String {
+        text::of(&self.recorder(), text::Numbers::Masked)
+    }
+
+    /// Compares [`text`](Self::text) with a [golden file](golden).
+    #[track_caller]
+    pub fn assert_text(&self, file: impl AsRef<Path>) {
+        golden::assert_golden(file, &self.text());
+    }
+
+    /// Compares [`names`](Self::names) with a [golden file](golden).
+    #[track_caller]
+    pub fn assert_names(&self, file: impl AsRef<Path>) {
+        golden::assert_golden(file, &self.names());
     }
 
     fn recorder(&self) -> MutexGuard<'_, Recorder> {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outcome(&self, code: i32) -> Result<Collected, Failure> {
-        outcome(&self.recorder, code)
+        lock(&self.recorder)
     }
 }
 
 impl Drop for CollectorTester {
     fn drop(&mut self) {
-        if !self.instance.is_null() {
-            // SAFETY: the instance was created, and these are the last calls for it.
-            unsafe {
-                (self.plugin.stop)(self.instance);
-                (self.plugin.destroy)(self.instance);
-            }
+        self.stop();
+        if self.state == State::Stopped {
+            // SAFETY: the instance was created, and this is the last call for it.
+            unsafe { (self.table.plugin().destroy)(self.instance) };
+        }
+        if !std::thread::panicking() {
+            let refusals = self.recorder().unexpected();
+            assert_none(&refusals);
         }
     }
 }
 
-fn outcome(recorder: &Mutex<Recorder>, code: i32) -> Result<Collected, Failure> {
-    let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
-    let (field, message) = std::mem::take(&mut recorder.error);
-    match code {
-        abi::OK => Ok(Collected::Whole),
-        abi::PARTIAL => Ok(Collected::Partial(message)),
-        code => Err(Failure {
-            code,
-            field,
-            message,
-        }),
-    }
+fn assert_none(refusals: &[String]) {
+    assert!(
+        refusals.is_empty(),
+        "the agent would refuse: {}",
+        refusals.join("; ")
+    );
 }
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

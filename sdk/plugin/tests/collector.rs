@@ -55,7 +55,9 @@ struct Scripted {
 
 impl Collector for Scripted {
     type Config = Config;
-    const MANIFEST: Manifest = Manifest::new("scripted", "tests", "1.2.3").needs(&["nothing"]);
+    const MANIFEST: Manifest = Manifest::new("scripted", "tests", "1.2.3")
+        .needs(&["nothing"])
+        .lookup();
 
     fn new(config: Config, setup: &mut Setup<'_>) -> Result<Self, Error> {
         if config.nested.timeout_ms > 1_000 {
@@ -123,6 +125,14 @@ impl Collector for Scripted {
         }
         self.script = config.script;
         Ok(Reload::Applied)
+    }
+
+    async fn lookup(&mut self, name: &str, parameter: &str) -> Result<serde_json::Value, Error> {
+        match name {
+            "steps" => Ok(json!({ "of": parameter, "steps": self.script.len() })),
+            "away" => Err(Error::unavailable("nobody answers")),
+            _ => Err(Error::config("", format!("unknown lookup `{name}`"))),
+        }
     }
 }
 
@@ -276,6 +286,11 @@ fn numbers_that_are_none_leave_a_gap() {
     let mut tester = CollectorTester::new::<Odd>(&json!({})).unwrap();
     tester.tick().unwrap();
     assert_eq!(tester.text(), "odd_value{kind=\"whole\"} 7\n");
+    assert_eq!(
+        tester.lookup("any", "").unwrap_err().code,
+        abi::E_CONFIG,
+        "its manifest has no lookup"
+    );
 }
 
 #[test]
@@ -365,6 +380,24 @@ fn a_configuration_is_taken_in_place_or_by_a_restart() {
     assert_eq!(
         tester.reconfigure(&json!({ "x": 1 })).unwrap_err().code,
         abi::E_CONFIG
+    );
+}
+
+#[test]
+fn questions_are_answered_by_name() {
+    let mut tester = scripted(&json!(["panic"]));
+    let answer = |of: &str| json!({ "of": of, "steps": 1 });
+    assert_eq!(tester.lookup("steps", "me"), Ok(answer("me")));
+    assert_eq!(tester.lookup("steps", "\"; --"), Ok(answer("\"; --")));
+    let failure = tester.lookup("leaps", "me").unwrap_err();
+    assert_eq!(failure.code, abi::E_CONFIG);
+    assert_eq!(failure.message, "unknown lookup `leaps`");
+    let failure = tester.lookup("away", "me").unwrap_err();
+    assert_eq!(failure.code, abi::E_UNAVAILABLE);
+    tester.stop();
+    assert_eq!(
+        tester.lookup("steps", "me").unwrap_err().code,
+        abi::E_CLOSED
     );
 }
 

@@ -1,23 +1,26 @@
-//! The host behind [`CollectorTester`](super::CollectorTester): the functions of the table, and what
-//! was recorded through them.
+//! What the host of [`CollectorTester`](super::CollectorTester) was told, and the rules by which it takes
+//! or refuses it.
 //!
-//! It refuses what the agent refuses; the tester then fails the test. `ctx` is the recorder's mutex,
-//! so that tasks of the plugin may log while a test reads.
+//! `hostcalls.rs` turns the C side's pointers into the values here. The codes are those that the agent
+//! answers with; what it would not take is also kept in words, for the tester to fail the test with.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::c_void,
-    slice,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use super::DeclaredMetric;
+use super::{Collected, DeclaredMetric, EmittedEvent, Failure};
 use crate::{
-    Level, Tier,
-    abi::{self, Host, Metric, Sample, Str},
-    export::struct_size,
+    Level, abi,
+    events::{self, DATA_BYTES_MAX, NAME_BYTES_MAX, POSITION_BYTES_MAX},
+    histogram::BOUNDS_MAX,
 };
+
+/// Bounds of the agent.
+const SERIES_MAX: usize = 2_000;
+const EVENTS_MAX: usize = 4_096;
+const METRICS_MAX: usize = 500;
+const LABELS_MAX: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct SeriesRecord {
@@ -26,17 +29,38 @@ pub(super) struct SeriesRecord {
     pub(super) retired: bool,
 }
 
+/// What a series was given in a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Sampled {
+    Value(f64),
+    /// One count a bucket, not cumulative.
+    Histogram {
+        counts: Vec<u64>,
+        sum: f64,
+    },
+}
+
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) metrics: Vec<DeclaredMetric>,
+    /// Those that the agent has for the metrics.
+    names: BTreeSet<String>,
     pub(super) series: Vec<SeriesRecord>,
-    pub(super) pushed: Vec<Sample>,
-    pub(super) samples: BTreeMap<u32, f64>,
+    pub(super) pushed: BTreeMap<u32, Sampled>,
+    /// What was pushed in the last tick, if it succeeded.
+    pub(super) samples: BTreeMap<u32, Sampled>,
+    pub(super) events: Vec<EmittedEvent>,
+    pub(super) events_max: usize,
+    /// Of the last event that was taken.
+    pub(super) position: String,
     pub(super) log: Vec<(Level, String)>,
     pub(super) error: (String, String),
     pub(super) refusals: Vec<String>,
+    pub(super) refusals_expected: bool,
     pub(super) series_max: usize,
     pub(super) cancelled: bool,
+    /// Set once `stop` has returned.
+    pub(super) closed: bool,
     started: Instant,
 }
 
@@ -44,68 +68,142 @@ impl Recorder {
     pub(super) fn new() -> Self {
         Self {
             metrics: Vec::new(),
+            names: BTreeSet::new(),
             series: Vec::new(),
-            pushed: Vec::new(),
+            pushed: BTreeMap::new(),
             samples: BTreeMap::new(),
+            events: Vec::new(),
+            events_max: EVENTS_MAX,
+            position: String::new(),
             log: Vec::new(),
             error: <(String, String)>::default(),
             refusals: Vec::new(),
-            series_max: 2_000,
+            refusals_expected: false,
+            series_max: SERIES_MAX,
             cancelled: false,
+            closed: false,
             started: Instant::now(),
         }
     }
 
-    pub(super) fn labels(&self, series: u32) -> (&DeclaredMetric, BTreeSet<(&str, &str)>) {
+    /// A series' metric, and its labels in declared order.
+    pub(super) fn labels(&self, series: u32) -> (&DeclaredMetric, Vec<(&str, &str)>) {
         let record = &self.series[series as usize];
         let metric = &self.metrics[record.metric];
         let names = metric.labels.iter().map(String::as_str);
-        (
-            metric,
-            names
-                .zip(record.values.iter().map(String::as_str))
-                .collect(),
-        )
+        let values = record.values.iter().map(String::as_str);
+        (metric, names.zip(values).collect())
     }
 
-    fn refuse(&mut self, what: String) -> i32 {
-        self.refusals.push(what);
-        abi::E_FATAL
+    pub(super) fn series_alive(&self) -> usize {
+        let alive = self.series.iter().filter(|series| !series.retired);
+        alive.count()
     }
 
-    fn define_metric(&mut self, metric: DeclaredMetric) -> Result<usize, i32> {
-        if !is_name(&metric.name) || !metric.labels.iter().all(|label| is_name(label)) {
-            return Err(self.refuse(format!("metric {:?} has an invalid name", metric.name)));
+    pub(super) fn now_ns(&self) -> u64 {
+        let elapsed_ns = self.started.elapsed().as_nanos();
+        u64::try_from(elapsed_ns).expect("tests are shorter than 584 years")
+    }
+
+    /// What a code means, with what the plugin said about it.
+    pub(super) fn outcome(&mut self, code: i32) -> Result<Collected, Failure> {
+        let (field, message) = std::mem::take(&mut self.error);
+        match code {
+            abi::OK => Ok(Collected::Whole),
+            abi::PARTIAL => Ok(Collected::Partial(message)),
+            code => Err(Failure {
+                code,
+                field,
+                message,
+            }),
         }
-        if metric.counter != metric.name.ends_with("_total") {
-            return Err(self.refuse(format!("only counters end in _total: {}", metric.name)));
-        }
-        if let Some(known) = self
-            .metrics
+    }
+
+    /// Keeps what a successful tick pushed; of a failed one, nothing.
+    pub(super) fn end_tick(&mut self, succeeded: bool) {
+        let pushed = std::mem::take(&mut self.pushed);
+        self.samples = if succeeded { pushed } else { BTreeMap::new() };
+        self.cancelled = false;
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<EmittedEvent> {
+        let last = self
+            .events
             .iter()
-            .position(|known| known.name == metric.name)
-        {
+            .rev()
+            .find(|event| !event.position.is_empty());
+        if let Some(last) = last {
+            self.position.clone_from(&last.position);
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    /// Takes the refusals that fail a test.
+    pub(super) fn unexpected(&mut self) -> Vec<String> {
+        if self.refusals_expected {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// Notes what is refused, and gives `code` back.
+    pub(super) fn refuse(&mut self, code: i32, what: impl Into<String>) -> i32 {
+        self.refusals.push(what.into());
+        code
+    }
+
+    /// Refuses every call after `stop`.
+    pub(super) fn open(&mut self, call: &str) -> Result<(), i32> {
+        if self.closed {
+            return Err(self.refuse(abi::E_CLOSED, format!("{call} after stop")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn define_metric(
+        &mut self,
+        kind: u32,
+        metric: DeclaredMetric,
+    ) -> Result<usize, i32> {
+        if let Err(what) = check_metric(kind, &metric) {
+            return Err(self.refuse(abi::E_CONFIG, what));
+        }
+        let name = &metric.name;
+        if let Some(known) = self.metrics.iter().position(|known| known.name == *name) {
             return if self.metrics[known] == metric {
                 Ok(known)
             } else {
-                Err(self.refuse(format!(
-                    "metric {} is declared twice, differently",
-                    metric.name
-                )))
+                let what = format!("metric {name} is declared twice, differently");
+                Err(self.refuse(abi::E_CONFIG, what))
             };
         }
+        let parts = parts(&metric);
+        if let Some(taken) = parts.iter().find(|part| self.names.contains(*part)) {
+            let what = format!("{name} needs the name {taken}, which another metric has");
+            return Err(self.refuse(abi::E_CONFIG, what));
+        }
+        if self.names.len() + parts.len() > METRICS_MAX {
+            let what = format!("{name} is one metric more than {METRICS_MAX}");
+            return Err(self.refuse(abi::E_FULL, what));
+        }
+        self.names.extend(parts);
         self.metrics.push(metric);
         Ok(self.metrics.len() - 1)
     }
 
-    fn define_series(&mut self, metric: usize, values: Vec<String>) -> Result<usize, i32> {
-        let Some(labels) = self.metrics.get(metric).map(|metric| metric.labels.len()) else {
-            self.refuse(format!("a series of the unknown metric {metric}"));
-            return Err(abi::E_CLOSED);
+    pub(super) fn define_series(
+        &mut self,
+        metric: usize,
+        values: Vec<String>,
+    ) -> Result<usize, i32> {
+        let Some(declared) = self.metrics.get(metric) else {
+            let what = format!("a series of the unknown metric {metric}");
+            return Err(self.refuse(abi::E_CLOSED, what));
         };
+        let labels = declared.labels.len();
         if labels != values.len() {
-            let name = self.metrics[metric].name.clone();
-            return Err(self.refuse(format!("{name} takes {labels} label values")));
+            let what = format!("{} takes {labels} label values", declared.name);
+            return Err(self.refuse(abi::E_CONFIG, what));
         }
         let same = |series: &SeriesRecord| {
             !series.retired && series.metric == metric && series.values == values
@@ -113,7 +211,10 @@ impl Recorder {
         if let Some(known) = self.series.iter().position(same) {
             return Ok(known);
         }
-        if self.series.iter().filter(|series| !series.retired).count() >= self.series_max {
+        let count_of = |metric: usize| series_count(&self.metrics[metric]);
+        let alive = self.series.iter().filter(|series| !series.retired);
+        let alive: usize = alive.map(|series| count_of(series.metric)).sum();
+        if alive + count_of(metric) > self.series_max {
             return Err(abi::E_FULL);
         }
         self.series.push(SeriesRecord {
@@ -124,21 +225,134 @@ impl Recorder {
         Ok(self.series.len() - 1)
     }
 
-    fn push(&mut self, samples: &[Sample]) -> i32 {
-        for sample in samples {
-            match self.series.get(sample.series as usize) {
-                Some(series) if !series.retired && sample.value.is_finite() => {
-                    self.pushed.push(*sample);
-                }
-                _ => {
-                    self.refuse(format!(
-                        "a sample {sample:?} of no live series, or not finite"
-                    ));
-                    return abi::E_CLOSED;
-                }
+    pub(super) fn retire_series(&mut self, series: u32) -> Result<(), i32> {
+        match self.series.get_mut(series as usize) {
+            Some(series) if !series.retired => {
+                series.retired = true;
+                Ok(())
+            }
+            _ => {
+                let what = format!("series {series} is retired, but is not alive");
+                Err(self.refuse(abi::E_CLOSED, what))
             }
         }
-        abi::OK
+    }
+
+    /// Takes a value. One that is not taken is no error of the call, as other values of it may be good.
+    pub(super) fn push(&mut self, series: u32, value: f64) {
+        let refused = match self.metric_of(series) {
+            Err(what) => what,
+            Ok(metric) if !metric.bounds.is_empty() => {
+                format!("a single value for the histogram {}", metric.name)
+            }
+            Ok(metric) if !value.is_finite() => {
+                format!("{} is {value}, which is no sample", metric.name)
+            }
+            Ok(_) => {
+                self.pushed.insert(series, Sampled::Value(value));
+                return;
+            }
+        };
+        self.refusals.push(refused);
+    }
+
+    /// Takes a histogram, as [`push`](Self::push) does a value.
+    pub(super) fn push_histogram(&mut self, series: u32, counts: Vec<u64>, sum: f64) {
+        let given = counts.len();
+        let refused = match self.metric_of(series) {
+            Err(what) => what,
+            Ok(metric) if metric.bounds.is_empty() => {
+                format!("counts for {}, which is no histogram", metric.name)
+            }
+            Ok(metric) if given != metric.bounds.len() + 1 => {
+                let (name, buckets) = (&metric.name, metric.bounds.len() + 1);
+                format!("{given} counts for {name}, which has {buckets} buckets")
+            }
+            Ok(metric) if !sum.is_finite() => {
+                format!("the sum of {} is {sum}, which is no sample", metric.name)
+            }
+            Ok(_) => {
+                let sampled = Sampled::Histogram { counts, sum };
+                self.pushed.insert(series, sampled);
+                return;
+            }
+        };
+        self.refusals.push(refused);
+    }
+
+    /// The metric of a series that is alive.
+    fn metric_of(&self, series: u32) -> Result<&DeclaredMetric, String> {
+        let record = self.series.get(series as usize);
+        match record.filter(|record| !record.retired) {
+            Some(record) => Ok(&self.metrics[record.metric]),
+            None => Err(format!("a sample of series {series}, which is not alive")),
+        }
+    }
+
+    pub(super) fn emit_event(&mut self, event: EmittedEvent) -> Result<(), i32> {
+        if self.events.len() >= self.events_max {
+            return Err(abi::E_FULL);
+        }
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+fn check_metric(kind: u32, metric: &DeclaredMetric) -> Result<(), String> {
+    let DeclaredMetric {
+        name,
+        bounds,
+        labels,
+        ..
+    } = metric;
+    if !is_name(name) || !labels.iter().all(|label| is_name(label)) {
+        return Err(format!("metric {name:?} has an invalid name"));
+    }
+    if labels.len() > LABELS_MAX {
+        return Err(format!("{name} has more than {LABELS_MAX} labels"));
+    }
+    if (1..labels.len()).any(|at| labels[..at].contains(&labels[at])) {
+        return Err(format!("{name} has a label twice"));
+    }
+    if metric.counter != name.ends_with("_total") {
+        return Err(format!("only counters end in _total: {name}"));
+    }
+    if kind != abi::KIND_HISTOGRAM {
+        return if bounds.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{name} has bounds, but is no histogram"))
+        };
+    }
+    if bounds.is_empty() || bounds.len() > BOUNDS_MAX {
+        let given = bounds.len();
+        return Err(format!("{name} has {given} bounds, not 1 to {BOUNDS_MAX}"));
+    }
+    if !bounds.iter().all(|bound| bound.is_finite()) || !bounds.is_sorted_by(|a, b| a < b) {
+        return Err(format!("the bounds of {name} are not finite and ascending"));
+    }
+    if labels.iter().any(|label| label == "le") {
+        return Err(format!("{name} is a histogram, whose label le is its own"));
+    }
+    Ok(())
+}
+
+/// Names that the agent has for a metric.
+fn parts(metric: &DeclaredMetric) -> Vec<String> {
+    let name = &metric.name;
+    if metric.bounds.is_empty() {
+        return vec![name.clone()];
+    }
+    ["bucket", "sum", "count"]
+        .map(|part| format!("{name}_{part}"))
+        .to_vec()
+}
+
+/// Series that the agent has for one of a metric: a histogram's are its buckets, their sum and count.
+fn series_count(metric: &DeclaredMetric) -> usize {
+    match metric.bounds.len() {
+        0 => 1,
+        bounds => bounds + 3,
     }
 }
 
@@ -149,176 +363,42 @@ fn is_name(name: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The table of a host that writes to `recorder`, which has to outlive it.
-pub(super) fn host_of(recorder: &Mutex<Recorder>) -> Host {
-    Host {
-        struct_size: struct_size::<Host>(),
-        abi_major: abi::ABI_MAJOR,
-        abi_minor: abi::ABI_MINOR,
-        ctx: (&raw const *recorder).cast_mut().cast(),
-        define_metric,
-        define_series,
-        retire_series,
-        push,
-        log,
-        cancelled,
-        set_error,
-        now_mono_ns,
+/// Reads an event's texts by the rules of the contract; an error says which was broken.
+pub(super) fn event(
+    level: Option<Level>,
+    at_ms: i64,
+    name: &[u8],
+    data: &[u8],
+    position: &[u8],
+) -> Result<EmittedEvent, String> {
+    let shown = String::from_utf8_lossy(name);
+    if !events::is_name(&shown) || name.len() > NAME_BYTES_MAX {
+        return Err(format!("event {shown:?} has an invalid name"));
     }
-}
-
-/// Copies a text of the plugin; a mistake in its encoding fails the test.
-///
-/// # Safety
-/// As for [`Str::as_bytes`].
-pub(super) unsafe fn text(text: Str) -> String {
-    // SAFETY: as promised by the caller.
-    let bytes = unsafe { text.as_bytes() };
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// # Safety
-/// `ctx` is the one of [`host_of`], and its recorder lives.
-unsafe fn recorder<'a>(ctx: *mut c_void) -> MutexGuard<'a, Recorder> {
-    // SAFETY: as promised by the caller.
-    let recorder = unsafe { &*ctx.cast::<Mutex<Recorder>>() };
-    recorder.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// # Safety
-/// `texts` points at `count` texts that are valid for the call.
-unsafe fn list(texts: *const Str, count: usize) -> Vec<String> {
-    if count == 0 {
-        return Vec::new();
+    let level = level.ok_or_else(|| format!("the level of event {shown} does not exist"))?;
+    if data.len() > DATA_BYTES_MAX {
+        return Err(format!("the data of event {shown} is above 16 kB"));
     }
-    // SAFETY: as promised by the caller.
-    unsafe {
-        slice::from_raw_parts(texts, count)
-            .iter()
-            .map(|item| text(*item))
-            .collect()
-    }
-}
-
-unsafe extern "C" fn define_metric(ctx: *mut c_void, metric: *const Metric, id: *mut u32) -> i32 {
-    // SAFETY: the plugin passes `ctx` back, and a metric and strings that are valid for the call.
-    let (mut recorder, declared) = unsafe {
-        let Metric {
-            kind,
-            unit,
-            tier,
-            flags,
-            chart_style,
-            ..
-        } = *metric;
-        let metric = &*metric;
-        let tier = [Tier::Fast, Tier::Medium, Tier::Slow]
-            .get(tier as usize)
-            .copied();
-        let unit = abi::UNITS.get(unit as usize).copied();
-        let style = abi::CHART_STYLES.get(chart_style as usize).copied();
-        let (Some(tier), Some(unit), Some(style)) = (tier, unit, style) else {
-            return recorder(ctx).refuse(format!("{} is out of range", text(metric.name)));
-        };
-        let declared = DeclaredMetric {
-            name: text(metric.name),
-            counter: kind == abi::KIND_COUNTER,
-            unit,
-            tier,
-            help: text(metric.help),
-            otel: text(metric.otel),
-            chart: (text(metric.chart_section), text(metric.chart_title)),
-            style,
-            overview: flags & abi::METRIC_OVERVIEW != 0,
-            labels: list(metric.labels, metric.label_count),
-        };
-        (recorder(ctx), declared)
+    let data = match data {
+        [] => serde_json::Value::Null,
+        data => serde_json::from_slice(data)
+            .ok()
+            .filter(serde_json::Value::is_object)
+            .ok_or_else(|| format!("the data of event {shown} is no JSON object"))?,
     };
-    let defined = recorder.define_metric(declared);
-    // SAFETY: `id` is valid for the call.
-    unsafe { answer(defined, id) }
-}
-
-unsafe extern "C" fn define_series(
-    ctx: *mut c_void,
-    metric: u32,
-    values: *const Str,
-    count: usize,
-    id: *mut u32,
-) -> i32 {
-    // SAFETY: the plugin passes `ctx` back, and values that are valid for the call.
-    let (mut recorder, values) = unsafe { (recorder(ctx), list(values, count)) };
-    let defined = recorder.define_series(metric as usize, values);
-    // SAFETY: `id` is valid for the call.
-    unsafe { answer(defined, id) }
-}
-
-/// # Safety
-/// `id` points at a place for one id.
-unsafe fn answer(defined: Result<usize, i32>, id: *mut u32) -> i32 {
-    match defined {
-        Ok(index) => {
-            // SAFETY: as promised by the caller.
-            unsafe { *id = u32::try_from(index).expect("tests define few") };
-            abi::OK
-        }
-        Err(code) => code,
+    if position.len() > POSITION_BYTES_MAX {
+        return Err(format!("the position of event {shown} is above 256 bytes"));
     }
+    let position = std::str::from_utf8(position)
+        .map_err(|_| format!("the position of event {shown} is not UTF-8"))?;
+    Ok(EmittedEvent {
+        level,
+        at_ms,
+        name: shown.into_owned(),
+        data,
+        position: position.to_owned(),
+    })
 }
 
-unsafe extern "C" fn retire_series(ctx: *mut c_void, series: u32) -> i32 {
-    // SAFETY: the plugin passes `ctx` back.
-    let mut recorder = unsafe { recorder(ctx) };
-    match recorder.series.get_mut(series as usize) {
-        Some(series) if !series.retired => {
-            series.retired = true;
-            abi::OK
-        }
-        _ => {
-            recorder.refuse(format!("series {series} is retired, but is not live"));
-            abi::E_CLOSED
-        }
-    }
-}
-
-unsafe extern "C" fn push(ctx: *mut c_void, samples: *const Sample, count: usize) -> i32 {
-    if count == 0 {
-        return abi::OK;
-    }
-    // SAFETY: the plugin passes `ctx` back, and samples that are valid for the call.
-    unsafe { recorder(ctx).push(slice::from_raw_parts(samples, count)) }
-}
-
-unsafe extern "C" fn log(ctx: *mut c_void, level: u32, message: Str) {
-    const LEVELS: [Level; 5] = [
-        Level::Error,
-        Level::Warn,
-        Level::Info,
-        Level::Debug,
-        Level::Trace,
-    ];
-    // SAFETY: the plugin passes `ctx` back, and a text that is valid for the call.
-    let (mut recorder, message) = unsafe { (recorder(ctx), text(message)) };
-    match LEVELS.get(level as usize) {
-        Some(level) => recorder.log.push((*level, message)),
-        None => {
-            recorder.refuse(format!("log level {level} does not exist"));
-        }
-    }
-}
-
-unsafe extern "C" fn cancelled(ctx: *mut c_void) -> i32 {
-    // SAFETY: the plugin passes `ctx` back.
-    i32::from(unsafe { recorder(ctx) }.cancelled)
-}
-
-unsafe extern "C" fn set_error(ctx: *mut c_void, field: Str, message: Str) {
-    // SAFETY: the plugin passes `ctx` back, and texts that are valid for the call.
-    unsafe { recorder(ctx).error = (text(field), text(message)) };
-}
-
-unsafe extern "C" fn now_mono_ns(ctx: *mut c_void) -> u64 {
-    // SAFETY: the plugin passes `ctx` back.
-    let started = unsafe { recorder(ctx) }.started;
-    u64::try_from(started.elapsed().as_nanos()).expect("tests are shorter than 584 years")
-}
+#[cfg(test)]
+mod tests;
