@@ -30,8 +30,9 @@ use serde::Deserialize;
 pub(crate) use error::unknown_key;
 pub use error::{ConfigError, ConfigErrors};
 pub use node::Origin;
-pub use plugins::{HOST_KEYS, Instance};
+pub use plugins::{HOST_KEYS, Instance, Resolved, Unusable};
 pub use source::{Source, VARIABLE_PREFIX};
+pub(crate) use unit::is_name;
 
 use crate::alerts::rule::Rule;
 use crate::clock::Tiers;
@@ -62,6 +63,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// The collectors to run.
     pub collectors: Vec<Instance>,
+    /// The collectors of plugins that are switched off, for those who list them.
+    pub disabled: Vec<Instance>,
     /// What is watched: the rules that come with the agent and those of `[[alerts.rules]]`.
     pub alerts: Vec<Rule>,
 }
@@ -164,6 +167,22 @@ impl Config {
         ConfigErrors::new(errors).map_or(Ok(config), Err)
     }
 
+    /// Adds collectors for the plugins that run without being configured, before the others. One that has a
+    /// section runs as that says, and one whose name is taken does not run.
+    pub fn run_unasked(&mut self, plugins: &[String]) {
+        let is_taken = |name: &String| {
+            let known = self.collectors.iter().chain(&self.disabled);
+            known
+                .clone()
+                .any(|one| one.plugin == *name || one.name == *name)
+        };
+        let wanted: Vec<_> = plugins.iter().filter(|name| !is_taken(name)).collect();
+        let made = wanted
+            .into_iter()
+            .map(|plugin| plugins::unasked(plugin, &self.tiers));
+        self.collectors = made.chain(std::mem::take(&mut self.collectors)).collect();
+    }
+
     /// The sections in which `new` differs, for the log of a reload.
     pub fn changes(&self, new: &Self) -> Vec<&'static str> {
         [
@@ -220,7 +239,11 @@ pub(super) mod tests {
         let text = include_str!("../../config.toml");
         let sample = Path::new("config.toml");
         let as_is = Source::parse(sample, text).unwrap();
-        assert_eq!(Config::of_source(&as_is), Ok(Config::default()));
+        let defaults = Config {
+            collectors: vec![Instance::of("system")],
+            ..Config::default()
+        };
+        assert_eq!(Config::of_source(&as_is).as_ref(), Ok(&defaults));
         let is_key = |key: &str| {
             key.bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -238,7 +261,7 @@ pub(super) mod tests {
             // The plugin's own keys are its to judge; its tests hold them against the sample.
             collector.config = serde_json::json!({});
         }
-        assert_eq!(config, Config::default());
+        assert_eq!(config, defaults);
         for key in [
             "listen",
             "data_dir",
@@ -257,9 +280,14 @@ pub(super) mod tests {
             "log.level",
             "runtime.workers",
             "plugins.system.enabled",
+            "plugins.system.strict",
+            "plugins.system.isolation",
             "plugins.system.interval",
             "plugins.system.timeout",
+            "plugins.system.start_timeout",
             "plugins.system.series_max",
+            "plugins.system.rss_max",
+            "plugins.system.address_space_max",
             "alerts.rules[0].name",
             "alerts.rules[0].metric",
             "alerts.rules[0].comparison",
@@ -298,7 +326,7 @@ pub(super) mod tests {
         assert_eq!(config.http.allowed_origins, ["https://a.example"]);
         assert_eq!(
             Config::default().changes(&config),
-            ["listen", "tiers", "http", "log", "plugins"]
+            ["listen", "tiers", "http", "log"]
         );
     }
 
@@ -309,6 +337,12 @@ pub(super) mod tests {
             ("BAROGRAPH_DATA_DIR", "42"),
             ("BAROGRAPH_HTTP__ALLOWED_ORIGINS", "['https://a.example']"),
             ("BAROGRAPH_PLUGINS__SYSTEM__PER_CPU", "false"),
+            ("BAROGRAPH_PLUGINS__SYSTEM__RSS_MAX", "off"),
+            // Digits alone, but a text all the same.
+            (
+                "BAROGRAPH_PLUGINS__SYSTEM__SHA256",
+                "1234567890123456789012345678901234567890123456789012345678901234",
+            ),
         ];
         let config = load("listen = '127.0.0.1:9'\n", &env).unwrap();
         assert_eq!(config.listen.port(), 0);
@@ -318,6 +352,32 @@ pub(super) mod tests {
             config.collectors[0].config,
             serde_json::json!({"per_cpu": false})
         );
+        assert_eq!(config.collectors[0].rss_max_bytes, None);
+        let sha256 = config.collectors[0].policy.sha256.as_deref();
+        assert!(sha256.is_some_and(|digits| digits.starts_with("1234567890")));
+    }
+
+    #[test]
+    fn what_runs_unasked_gives_way_to_its_section() {
+        let run = |text: &str| {
+            let mut config = load(text, &[]).unwrap();
+            config.run_unasked(&["a".to_owned(), "system".to_owned()]);
+            let collectors = config.collectors;
+            let described = |one: &Instance| (one.name.clone(), one.interval);
+            collectors.iter().map(described).collect::<Vec<_>>()
+        };
+        let one = |name: &str, seconds| (name.to_owned(), Duration::from_secs(seconds));
+        assert_eq!(run(""), [one("a", 1), one("system", 1)]);
+        assert_eq!(
+            run("[tiers]\nfast = '5s'\n"),
+            [one("a", 5), one("system", 5)]
+        );
+        let text = "[plugins.b]\n[plugins.system]\ninterval = '2s'\n";
+        assert_eq!(run(text), [one("a", 1), one("b", 1), one("system", 2)]);
+        assert_eq!(run("[plugins.system]\nenabled = false\n"), [one("a", 1)]);
+        let text = "[[plugins.system.instances]]\nname = 'main'\n\
+            [[plugins.b.instances]]\nname = 'a'\n";
+        assert_eq!(run(text), [one("main", 1), one("a", 1)]);
     }
 
     #[test]

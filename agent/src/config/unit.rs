@@ -1,4 +1,4 @@
-//! Values with a form of their own: durations, addresses, origins of web pages, names.
+//! Values with a form of their own: durations, sizes, hashes, addresses, origins of web pages, names.
 //!
 //! Pure parsing, used by serde through `deserialize_with`. The messages say what would have been right.
 
@@ -8,9 +8,32 @@ use std::time::Duration;
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
+use crate::collect::library::SHA256_DIGITS;
+
 const DURATION: &str = "a duration such as \"250ms\", \"1s\", \"5m\" or \"24h\"";
 const SIZE: &str = "a size such as \"512MiB\" or \"1GiB\"";
+const BOUND: &str = "a size such as \"512MiB\" or \"1GiB\", or \"off\"";
+const SHA256: &str = "the 64 hexadecimal digits that `sha256sum FILE` prints";
 const ADDRESS: &str = "an IP address with a port such as \"127.0.0.1:10132\"";
+
+/// A bound that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// As much as there is.
+    Off,
+    /// At most so many bytes.
+    Bytes(u64),
+}
+
+impl Bound {
+    /// `None` for no bound.
+    pub(crate) const fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Off => None,
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
+}
 
 /// A text that `parse` understands; `form` is what is expected.
 struct Text<T> {
@@ -51,6 +74,31 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> 
         form: SIZE,
         parse: parse_size,
     })
+}
+
+/// For `deserialize_with` on a key that may be absent.
+pub(crate) fn optional_bound<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Bound>, D::Error> {
+    let parse = |text: &str| match text {
+        "off" => Some(Bound::Off),
+        size => parse_size(size).map(Bound::Bytes),
+    };
+    let form = BOUND;
+    from.deserialize_str(Text { form, parse }).map(Some)
+}
+
+/// For `deserialize_with` on a key that may be absent: lower-case digits.
+pub(crate) fn optional_sha256<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<String>, D::Error> {
+    let parse = |text: &str| {
+        let is_good =
+            text.len() == SHA256_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_good.then(|| text.to_ascii_lowercase())
+    };
+    let form = SHA256;
+    from.deserialize_str(Text { form, parse }).map(Some)
 }
 
 /// For `deserialize_with`.
@@ -235,6 +283,30 @@ mod tests {
             if let Some(bytes) = bytes {
                 assert_eq!(shown_size(bytes), text);
             }
+        }
+    }
+
+    #[test]
+    fn a_bound_can_be_off_and_a_hash_is_64_digits() {
+        use serde::de::IntoDeserializer as _;
+        use serde::de::value::{Error, StrDeserializer};
+        fn from(text: &str) -> StrDeserializer<'_, Error> {
+            text.into_deserializer()
+        }
+        for (text, bound) in [
+            ("off", Some(Bound::Off)),
+            ("1GiB", Some(Bound::Bytes(1 << 30))),
+            ("none", None),
+            ("0", None),
+        ] {
+            assert_eq!(optional_bound(from(text)).ok().flatten(), bound, "{text}");
+        }
+        let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+        let lower = digits.to_lowercase();
+        assert_eq!(optional_sha256(from(&digits)).unwrap(), Some(lower));
+        for wrong in ["", &digits[1..], &format!("{digits}0"), &"g".repeat(64)] {
+            let error = optional_sha256(from(wrong)).unwrap_err().to_string();
+            assert!(error.contains("64 hexadecimal digits"), "{error}");
         }
     }
 

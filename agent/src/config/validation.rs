@@ -32,6 +32,7 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
     check_numbers(&raw, &mut report);
     let tiers = check_tiers(&raw.tiers, &mut report);
     let store = store::validate(&raw.store, &mut report);
+    let collectors = plugins::instances(&raw.plugins, &tiers, found);
     Config {
         listen: raw.listen,
         data_dir: raw.data_dir,
@@ -43,7 +44,8 @@ pub(super) fn validate(raw: Raw, found: &mut Vec<Mistake>) -> Config {
         log: raw.log,
         store,
         runtime: raw.runtime,
-        collectors: plugins::instances(raw.plugins, &tiers, found),
+        collectors: collectors.enabled,
+        disabled: collectors.disabled,
         alerts: alerts::rules(raw.alerts, found),
     }
 }

@@ -19,7 +19,14 @@ use crate::store::{Level, StoreError};
 /// Where it is written first.
 const STAGE: &str = "restoring";
 /// What an empty data folder may hold: what an agent or a file system leaves there, and a restore that was killed.
-const IGNORED: [&str; 5] = ["lock", "schema", "agent.sock", "lost+found", STAGE];
+const IGNORED: [&str; 6] = [
+    "lock",
+    "schema",
+    "agent.sock",
+    "plugins",
+    "lost+found",
+    STAGE,
+];
 /// In this order they are moved into place.
 const PARTS: [&str; 5] = ["core", "raw", "m1", "h1", "head"];
 /// Groups that wait until they are inserted together: a megabyte.

@@ -12,8 +12,16 @@ use std::path::Path;
 
 use super::{StoreError, at, sync, write_schema, write_whole};
 
-/// What is of the folder and not of its content.
-const STAYS: [&str; 6] = ["lock", "schema", "agent.sock", "quarantine", NEW, DECIDED];
+/// What is of the folder and not of its content: `plugins` has copies of libraries, which the agent's start makes.
+const STAYS: [&str; 7] = [
+    "lock",
+    "schema",
+    "agent.sock",
+    "quarantine",
+    "plugins",
+    NEW,
+    DECIDED,
+];
 const NEW: &str = "migrating";
 const DECIDED: &str = "migrated";
 const ENTRIES: &str = "entries";

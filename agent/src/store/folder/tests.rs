@@ -96,7 +96,13 @@ fn a_lost_schema_is_written_again_and_told() {
 fn an_older_schema_is_migrated() {
     let root = tempfile::tempdir().unwrap();
     older(root.path());
+    // Copies of libraries are no history, so they stay as they are.
+    let copy = root.path().join("plugins/x.so");
+    fs::create_dir(root.path().join("plugins")).unwrap();
+    fs::write(&copy, "x").unwrap();
     let folder = Folder::take_with(root.path(), 2, &[SPLIT]).unwrap();
+    assert_eq!(text(&copy), "x");
+    fs::remove_dir_all(root.path().join("plugins")).unwrap();
     assert_migrated(root.path());
     assert_eq!(folder.notes().len(), 1);
     drop(folder);

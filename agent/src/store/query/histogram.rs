@@ -8,12 +8,9 @@
 use std::sync::Arc;
 
 use super::fold::Fold;
-use crate::catalog::{Kind, Unit};
+use crate::catalog::{BOUND_LABEL, Kind, Unit};
 use crate::protocol::{Aggregation, Labels};
 use crate::store::registry::StoredSeries;
-
-/// The label of a bucket's upper bound.
-const BOUND: &str = "le";
 
 /// The quantile that an aggregation asks for.
 pub(super) const fn quantile(aggregation: Aggregation) -> Option<f64> {
@@ -28,7 +25,7 @@ pub(super) const fn quantile(aggregation: Aggregation) -> Option<f64> {
 
 /// The upper bound of a bucket; `None` for a series that is no bucket.
 pub(super) fn bound(series: &StoredSeries) -> Option<f64> {
-    let bound = series.labels.get(BOUND)?.parse().ok()?;
+    let bound = series.labels.get(BOUND_LABEL)?.parse().ok()?;
     (series.kind == Kind::Counter && !f64::is_nan(bound)).then_some(bound)
 }
 
@@ -70,7 +67,10 @@ pub(super) fn whole(bucket: &StoredSeries) -> StoredSeries {
 }
 
 fn labels(bucket: &StoredSeries) -> Labels {
-    let others = bucket.labels.iter().filter(|(name, _)| *name != BOUND);
+    let others = bucket
+        .labels
+        .iter()
+        .filter(|(name, _)| *name != BOUND_LABEL);
     others
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
