@@ -1,35 +1,55 @@
 //! Collectors: running plugins and turning what they give into batches.
 //!
-//! [`spawner`] starts processes, [`host`] is what runs in them, [`link`] is what both sides say,
-//! [`process`] drives one such process, [`supervisor`] keeps one collector on schedule and alive, and
-//! [`trial`] is the same without an agent. They define into the catalog and publish on the bus;
-//! they know nothing of what reads it.
+//! [`library`] says what may be loaded, [`spawner`] starts processes, [`host`] is what runs in them,
+//! [`link`] is what both sides say, [`process`] drives one such process, [`supervisor`] keeps one collector
+//! on schedule and alive, and [`trial`] is the same without an agent. They define into the catalog and
+//! publish on the bus; they know nothing of what reads it.
 
 mod backoff;
+mod child;
 mod codec;
+pub mod events;
 pub mod host;
 mod hostcalls;
+pub mod library;
 pub mod link;
+pub mod lookup;
 mod noise;
 pub mod note;
+mod orphans;
 pub mod process;
 pub mod spawner;
 pub mod stats;
+pub mod status;
 pub mod supervisor;
 mod trial;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_sdk::abi;
+use tokio::sync::oneshot;
 
 use crate::bus::Sample;
 use crate::catalog::SeriesId;
 use crate::clock::{Tick, TierSet};
-pub use trial::{PluginConfigError, TrialBatch, TrialError, TrialSample, check, run_once};
+pub use library::find_library;
+pub use trial::{PluginConfigError, Trial, TrialBatch, TrialError, TrialSample, check, describe};
 
-/// Where plugins are looked for after the binary's own folder.
-const SYSTEM_FOLDER: &str = "/usr/lib/barograph/plugins";
+/// Where a plugin's code runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// In a process of its own: whatever it does, the agent goes on.
+    #[default]
+    Process,
+    /// On a thread of the agent, which it can take down.
+    Thread,
+}
+
+/// How long a start may take, unless configured otherwise.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Resident memory above which a plugin's process is started anew, unless configured otherwise.
+pub const RSS_MAX_BYTES: u64 = 512 << 20;
 
 /// What one collector needs to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +58,20 @@ pub struct Settings {
     pub name: String,
     /// The plugin's name.
     pub plugin: String,
-    /// Path of its library.
+    /// Path of its library, as found; messages name it.
     pub library: PathBuf,
+    /// Path of what is loaded: a copy of the library under its hash, or the library itself in a trial.
+    pub loaded: PathBuf,
+    /// SHA-256 of what is loaded, in hexadecimal digits; empty where it was not copied.
+    pub sha256: String,
+    /// Where its code runs.
+    pub isolation: Isolation,
+    /// How long a start may take.
+    pub start_timeout: Duration,
+    /// Resident memory above which its process is started anew.
+    pub rss_max_bytes: Option<u64>,
+    /// Address space that its process may have.
+    pub address_space_max_bytes: Option<u64>,
     /// The plugin's own configuration.
     pub config: serde_json::Value,
     /// How often it collects; whole multiples of the fast interval.
@@ -52,6 +84,16 @@ pub struct Settings {
     pub labelled: bool,
 }
 
+impl Isolation {
+    /// As configured and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Thread => "thread",
+        }
+    }
+}
+
 /// A successful collect.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
@@ -59,6 +101,14 @@ pub struct Collected {
     pub samples: Vec<Sample>,
     /// What could not be read, if anything.
     pub partial: Option<String>,
+    /// Samples and definitions that were not taken.
+    pub refused: u32,
+    /// Why the first of them was not; empty if none was refused.
+    pub refusal: String,
+    /// Events that were stored since the collect before.
+    pub events_stored: u64,
+    /// How long the plugin itself took, without the way to it; `None` where nobody measured it.
+    pub inside: Option<Duration>,
 }
 
 /// Why there are no samples.
@@ -92,17 +142,20 @@ pub enum LostReason {
     Start,
     /// What it sent is not of the protocol.
     Protocol,
+    /// It used more memory than it may and was ended.
+    Memory,
 }
 
 impl LostReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Exited,
         Self::Killed,
         Self::Deadline,
         Self::Failed,
         Self::Start,
         Self::Protocol,
+        Self::Memory,
     ];
 
     /// The label's value.
@@ -114,12 +167,53 @@ impl LostReason {
             Self::Failed => "failed",
             Self::Start => "start",
             Self::Protocol => "protocol",
+            Self::Memory => "memory",
         }
     }
 }
 
+/// What became of a new configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconfigured {
+    /// It runs with it.
+    Applied,
+    /// It goes on with the old one; the new one needs a new instance.
+    Restart,
+}
+
+/// What is known of the instance that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Version that the plugin said; `None` before its first start.
+    pub version: Option<String>,
+    /// Its process, where it has one.
+    pub pid: Option<u32>,
+    /// Its thread does not come back, so it can't be started again yet.
+    pub is_stuck: bool,
+}
+
+/// What a successor found when the one before it had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// It goes on.
+    Done,
+    /// The one before it went further in a source that both read: it has to be started again, to begin there.
+    StartAgain,
+}
+
+/// A question to a plugin, as its `lookup` takes it.
+#[derive(Debug)]
+pub struct Question {
+    /// As the operator configured it.
+    pub name: String,
+    /// What it is asked about.
+    pub parameter: String,
+    /// Where the answer goes, JSON. Who asks keeps the time.
+    pub reply: oneshot::Sender<Result<String, Failure>>,
+}
+
 /// What collects for a supervisor: a plugin in its process, or a simulated source in tests.
-pub trait Runner: Send + 'static {
+pub trait Runner: Sized + Send + 'static {
     /// Starts or starts again. Bounded in time by the implementation.
     fn start(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Collects the given tiers. After [`Failure::Lost`] nothing of it runs any more.
@@ -130,35 +224,60 @@ pub trait Runner: Send + 'static {
     ) -> impl Future<Output = Result<Collected, Failure>> + Send;
     /// Waits between ticks until it dies. Cancel-safe.
     fn died(&mut self) -> impl Future<Output = Failure> + Send;
-    /// Stops it, politely first. Bounded in time by the implementation.
-    fn stop(&mut self) -> impl Future<Output = ()> + Send;
+    /// Stops it, politely first; says so if it had to be forced. Bounded in time by the implementation.
+    fn stop(&mut self) -> impl Future<Output = Option<Failure>> + Send;
+    /// Hands the settings' configuration, which is all that is new in them, to the instance that runs. Bounded
+    /// in time by the implementation. A refusal changes nothing.
+    fn reconfigure(
+        &mut self,
+        settings: &Settings,
+    ) -> impl Future<Output = Result<Reconfigured, Failure>> + Send;
+    /// Another one for the same collector, with other settings, which may run beside it; nothing runs before its
+    /// own [`Runner::start`].
+    #[must_use]
+    fn successor(&self, settings: Settings) -> Self;
+    /// Stops a successor that will not take over, and retires what it alone declared.
+    fn withdraw(&mut self) -> impl Future<Output = Option<Failure>> + Send {
+        self.stop()
+    }
+    /// Nothing else of the collector runs any more: from now on its events count.
+    fn take_over(&mut self) -> Handover {
+        Handover::Done
+    }
+    /// Asks the plugin a question. It does not wait for the answer, which comes while it collects or waits.
+    fn ask(&mut self, question: Question) -> impl Future<Output = ()> + Send {
+        async move { drop(question) }
+    }
+    /// What is known of the instance.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
     /// Resident memory in bytes, where it is a process.
-    fn rss_bytes(&self) -> Option<u64>;
+    fn rss_bytes(&self) -> Option<u64> {
+        None
+    }
     /// The series that it has and that are not retired; once it was lost, those that it had.
     fn series(&self) -> Vec<SeriesId>;
 }
 
-/// Finds a plugin's library by its name: beside the binary, then in the system's folder.
-pub fn find_library(name: &str) -> Result<PathBuf, String> {
-    let file = format!("libbarograph_plugin_{}.so", name.replace('-', "_"));
-    let own = std::env::current_exe().ok();
-    let own = own
-        .as_deref()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new("."));
-    let folders = [own, Path::new(SYSTEM_FOLDER)];
-    folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file()).ok_or_else(|| {
-        let own = own.display();
-        format!("no library {file} in {own} or {SYSTEM_FOLDER}; build it with `cargo build -p barograph-plugin-{name}` or set plugins.{name}.path")
-    })
-}
-
 /// The topic that the library declares; a library without a readable note streams under its plugin's name.
 pub fn topic_of(settings: &Settings) -> String {
-    note::read(&settings.library)
+    note::read(&settings.loaded)
         .ok()
         .and_then(|note| note.topic)
         .unwrap_or_else(|| settings.plugin.clone())
+}
+
+/// Refuses a library whose note says that it is another plugin than its section's. One without a readable note is
+/// judged when it is started.
+pub fn check_name(settings: &Settings) -> Result<(), String> {
+    match note::read(&settings.loaded).map(|note| note.name) {
+        Ok(Some(name)) if name != settings.plugin => {
+            let (library, expected) = (settings.library.display(), &settings.plugin);
+            Err(format!("{library} is plugin `{name}`, not `{expected}`"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a code of the ABI keeps the samples.

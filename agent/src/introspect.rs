@@ -15,10 +15,10 @@ use crate::bus::{Batch, Bus, Sample};
 use crate::catalog::{Catalog, ChartHint, CollectorId, Metric, MetricId, SERIES_MAX, SeriesId};
 use crate::clock::{Clock, Tick, Tier, TierSet, Tiers};
 use crate::collect::stats::Registry;
-use crate::http;
 use crate::hub::Hub;
 use crate::store::Level;
 use crate::store::engine::Engine;
+use crate::{http, proc};
 use family::Family;
 
 /// Name of the collector, its plugin and its topic.
@@ -130,7 +130,19 @@ impl Reading {
                     count as f64,
                 );
             }
+            for (outcome, count) in stats.reloads() {
+                self.push(
+                    out,
+                    &family::RELOADS,
+                    &[labels[0], labels[1], outcome.name()],
+                    count as f64,
+                );
+            }
+            let open = f64::from(u8::from(stats.circuit_open.load(Ordering::Relaxed)));
+            self.push(out, &family::CIRCUIT, &labels, open);
             let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
+            let refused = load(&stats.samples_refused);
+            self.push(out, &family::SAMPLES_REFUSED, &labels, refused);
             self.push(
                 out,
                 &family::DEADLINE,
@@ -167,8 +179,8 @@ impl Reading {
             .saturating_duration_since(self.started);
         self.push(out, &family::UPTIME, &[], uptime.as_secs_f64());
         self.push(out, &family::STEPS, &[], self.steps as f64);
-        if let Some(bytes) = resident_bytes() {
-            self.push(out, &family::RSS, &[], bytes);
+        if let Some(bytes) = proc::rss_bytes("self") {
+            self.push(out, &family::RSS, &[], bytes as f64);
         }
     }
 
@@ -285,10 +297,4 @@ fn metric(family: &Family) -> Metric {
 fn cpu_seconds() -> f64 {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9
-}
-
-fn resident_bytes() -> Option<f64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u32 = statm.split(' ').nth(1)?.parse().ok()?;
-    Some(f64::from(pages) * rustix::param::page_size() as f64)
 }

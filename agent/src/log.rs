@@ -194,8 +194,10 @@ where
             " {level} {}: ",
             target.strip_prefix(CRATE).unwrap_or(target)
         )?;
-        context.format_fields(line.by_ref(), event)?;
-        writeln!(line)
+        // What plugins say comes here too, and nobody may write a line in the name of somebody else.
+        let mut said = String::new();
+        context.format_fields(Writer::new(&mut said), event)?;
+        writeln!(line, "{}", said.replace('\n', "\\n").replace('\r', "\\r"))
     }
 }
 
@@ -254,6 +256,22 @@ mod tests {
                 "WARN  plugin: slow disk plugin=\"system\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_message_stays_on_one_line() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let layer = layer.event_format(Human);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let message = "slow\r\n2026-11-21T00:00:00Z ERROR store: forged";
+            tracing::warn!(target: "plugin", "{message}");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said = "WARN  plugin: slow\\r\\n2026-11-21T00:00:00Z ERROR store: forged\n";
+        assert!(text.ends_with(said), "{text}");
+        assert_eq!(text.lines().count(), 1);
     }
 
     #[test]

@@ -14,8 +14,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_mins(5);
 /// Time without a failure after which the count starts anew.
 const FORGET: Duration = Duration::from_mins(1);
-/// Failures in a row from which a plugin is only probed.
-const OPEN_FAILURES: u32 = 10;
+/// Failures in a row from which a plugin is only probed: it has then failed for some 5 s at least.
+const OPEN_FAILURES: u32 = 5;
 
 /// Count of failures in a row, and the state of the jitter.
 #[derive(Debug)]
@@ -66,6 +66,17 @@ impl Backoff {
         }
     }
 
+    /// Forgets everything: somebody has changed what may have been wrong.
+    pub(super) const fn reset(&mut self) {
+        self.failures = 0;
+        self.last = None;
+    }
+
+    /// Failures in a row.
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether the plugin has failed so often that it is only probed.
     pub(super) const fn is_open(&self) -> bool {
         self.failures >= OPEN_FAILURES
@@ -101,6 +112,30 @@ mod tests {
             full = (full * 2).min(LAST);
             now += pause;
         }
+    }
+
+    #[test]
+    fn a_circuit_stays_open_until_a_good_minute_or_a_reset() {
+        let mut backoff = Backoff::new("system");
+        let mut now = Instant::now();
+        for _ in 0..OPEN_FAILURES {
+            now += backoff.failed(now);
+        }
+        assert!(backoff.is_open());
+        backoff.succeeded(now + Duration::from_secs(30));
+        assert!(backoff.is_open(), "half a minute is no good minute");
+        backoff.succeeded(now + LAST + FORGET);
+        assert!(!backoff.is_open());
+        for _ in 0..OPEN_FAILURES {
+            backoff.failed(now);
+        }
+        backoff.reset();
+        assert!(!backoff.is_open());
+        assert_eq!(
+            backoff.failed(now),
+            Duration::ZERO,
+            "as if it were the first"
+        );
     }
 
     #[test]

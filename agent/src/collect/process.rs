@@ -1,10 +1,13 @@
-//! One plugin in its process: the real [`Runner`].
+//! One plugin in its process or thread: the real [`Runner`].
 //!
 //! It owns the child, the agent's end of the link and the mapping from the host's ids to the catalog's.
-//! It gives a collect its deadline, then a cancel and a short grace, then SIGKILL to the child's whole group.
-//! It knows no schedule and no back-off; those are the supervisor's.
+//! It gives a collect its deadline, then a cancel and a short grace, then SIGKILL to the child's whole group;
+//! a thread can only be left behind. It knows no schedule and no back-off; those are the supervisor's.
 
+mod claims;
+mod events;
 mod running;
+mod scope;
 
 use std::io;
 use std::time::Duration;
@@ -13,29 +16,43 @@ use barograph_sdk::abi;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::child::{self, Abandoned, Child};
+use super::events::Outbox;
 use super::link::{Done, Purpose, ToHost};
 use super::spawner::Spawner;
-use super::{Collected, Failure, LostReason, Runner, Settings, keeps_samples};
+use super::{
+    Collected, Facts, Failure, Handover, Isolation, LostReason, Question, Reconfigured, Runner,
+    Settings, keeps_samples, library,
+};
 use crate::bus::Sample;
 use crate::catalog::{Catalog, CollectorId, SeriesId};
 use crate::clock::{Tick, TierSet};
-use running::{Running, Scope};
+use claims::Claims;
+use events::{Events, Flow};
+use running::{Loaded, Running, UnknownSeries};
+use scope::Scope;
 
-/// From spawn to `Ready`.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between the cancel and SIGKILL, and for a polite stop.
+/// Between the cancel and SIGKILL, and for what should take no time at all.
 const CANCEL_GRACE: Duration = Duration::from_millis(100);
 /// For a plugin to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// A plugin in its process.
+/// A plugin in its process or thread.
 #[derive(Debug)]
 pub struct Process {
     settings: Settings,
     spawner: Spawner,
     catalog: Catalog,
     collector: CollectorId,
+    outbox: Option<Outbox>,
+    /// Of all processes of this collector.
+    claims: Claims,
+    /// Threads of this collector that may still hang.
+    abandoned: Abandoned,
+    /// Whether the events of its next start go on to the outbox.
+    flow: Flow,
     running: Option<Running>,
+    version: Option<String>,
     /// The series of the process that was lost last.
     lost_series: Vec<SeriesId>,
     /// Forwards the output of the process before this one, in case a grandchild still holds the pipe.
@@ -55,25 +72,97 @@ impl Process {
             spawner,
             catalog,
             collector,
+            outbox: None,
+            claims: Claims::default(),
+            abandoned: Abandoned::default(),
+            flow: Flow::default(),
             running: None,
+            version: None,
             lost_series: Vec::new(),
             old_noise: None,
         }
     }
 
+    /// Where its events go; without it they are taken and dropped.
+    #[must_use]
+    pub fn with_events(mut self, outbox: Outbox) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
     /// Starts the host for `purpose` and waits for its `Ready`: the plugin's name, topic and version.
     pub(super) async fn launch(&mut self, purpose: Purpose) -> Result<[String; 3], StartError> {
-        let child = self.spawner.spawn(&self.settings.name).await?;
-        let mut running = Running::new(child, &self.settings.name)?;
-        let scope = Scope {
-            settings: &self.settings,
-            catalog: &self.catalog,
-            collector: self.collector,
+        match self.load(purpose).await? {
+            Loaded::Ready(ready) => Ok(ready),
+            Loaded::Manifest(_) => Err(StartError::Other("answered with a manifest".to_owned())),
+        }
+    }
+
+    /// Starts the host to write the plugin's manifest, JSON.
+    pub(super) async fn describe(&mut self) -> Result<String, StartError> {
+        match self.load(Purpose::Describe).await? {
+            Loaded::Manifest(manifest) => Ok(manifest),
+            Loaded::Ready(_) => Err(StartError::Other("answered without a manifest".to_owned())),
+        }
+    }
+
+    /// Sees that the copy still is what was checked, however long ago that was: any process of the same user, every
+    /// plugin among them, may have exchanged it.
+    async fn verify_copy(&self) -> Result<(), StartError> {
+        let (loaded, expected) = (self.settings.loaded.clone(), self.settings.sha256.clone());
+        if expected.is_empty() {
+            return Ok(());
+        }
+        let found = tokio::task::spawn_blocking(move || library::sha256(&loaded)).await;
+        let what = match found {
+            Ok(Ok(found)) if found == expected => return Ok(()),
+            Ok(Ok(found)) => format!("has the sha256 {found} now"),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
         };
-        match timeout(START_TIMEOUT, running.load(&scope, purpose)).await {
-            Ok(Ok(ready)) => {
+        let copy = self.settings.loaded.display();
+        Err(StartError::Other(format!(
+            "its copy {copy} is not what was checked: {what}; a reload (SIGHUP) copies the library again"
+        )))
+    }
+
+    /// Its process, while it has one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        let pid = self.running.as_ref()?.child.pid()?;
+        Some(pid.as_raw_nonzero().get().cast_unsigned())
+    }
+
+    async fn load(&mut self, purpose: Purpose) -> Result<Loaded, StartError> {
+        self.verify_copy().await?;
+        let started = match self.settings.isolation {
+            Isolation::Process => self.spawner.spawn(&self.settings).await?,
+            Isolation::Thread if self.abandoned.is_running() => {
+                let message = "hangs in a thread that was left behind; it is started again once that has ended";
+                return Err(StartError::Other(message.to_owned()));
+            }
+            Isolation::Thread => child::start_thread(&self.settings.name, &self.abandoned)?,
+        };
+        let events = Events::new(self.outbox.as_ref(), &self.settings.name, self.flow);
+        let mut running = Running::new(started, &self.settings, &self.claims, events)?;
+        let scope = self.scope();
+        let loaded = timeout(scope.settings.start_timeout, running.load(&scope, purpose)).await;
+        match loaded {
+            Ok(Ok(loaded)) => {
                 self.running = Some(running);
-                Ok(ready)
+                Ok(loaded)
+            }
+            Ok(Err(StartError::Refused { field, message })) => {
+                self.dispose(running).await;
+                // The host knows the copy that it loads; people know the library.
+                let copy = self.settings.loaded.display().to_string();
+                let library = self.settings.library.display().to_string();
+                let message = message.replace(&copy, &library);
+                Err(StartError::Refused { field, message })
+            }
+            Ok(Err(StartError::Lost(failure))) => {
+                let failure = conclude(&mut running, failure).await;
+                self.dispose(running).await;
+                Err(StartError::Lost(failure))
             }
             Ok(Err(error)) => {
                 self.dispose(running).await;
@@ -81,15 +170,24 @@ impl Process {
             }
             Err(_) => {
                 self.dispose(running).await;
-                let seconds = START_TIMEOUT.as_secs();
-                Err(StartError::Other(format!(
-                    "was not ready within {seconds} s and was ended"
-                )))
+                let ms = self.settings.start_timeout.as_millis();
+                let message = format!("was not ready within {ms} ms and was ended");
+                Err(StartError::Other(message))
             }
         }
     }
 
-    async fn try_collect(&mut self, tick: &Tick, tiers: TierSet) -> Result<Done, Failure> {
+    const fn scope(&self) -> Scope<'_> {
+        Scope {
+            settings: &self.settings,
+            catalog: &self.catalog,
+            collector: self.collector,
+            claims: &self.claims,
+        }
+    }
+
+    /// What runs, and what it is driven with.
+    fn parts(&mut self) -> Result<(&mut Running, Scope<'_>), Failure> {
         let Some(running) = self.running.as_mut() else {
             return Err(lost(LostReason::Exited, "is not running"));
         };
@@ -97,24 +195,31 @@ impl Process {
             settings: &self.settings,
             catalog: &self.catalog,
             collector: self.collector,
+            claims: &self.claims,
         };
-        let number = tick.number;
+        Ok((running, scope))
+    }
+
+    async fn try_collect(&mut self, tick: &Tick, tiers: TierSet) -> Result<Done, Failure> {
+        let (running, scope) = self.parts()?;
+        let (number, deadline) = (tick.number, scope.settings.timeout);
         let request = ToHost::Collect {
             number,
             at_ms: tick.at_ms,
             tiers: tiers.bits(),
-            deadline: self.settings.timeout,
+            deadline,
+            events_stored: running.events.stored(),
         };
         running.send(&request).await?;
-        running.count_lines(&self.settings.name);
-        if let Ok(done) = timeout(self.settings.timeout, running.done(&scope, number)).await {
+        running.count_lines(&scope.settings.name);
+        if let Ok(done) = timeout(deadline, running.done(&scope, number)).await {
             return done;
         }
         running.send(&ToHost::Cancel).await?;
         if let Ok(done) = timeout(CANCEL_GRACE, running.done(&scope, number)).await {
             done
         } else {
-            let ms = self.settings.timeout.as_millis();
+            let ms = deadline.as_millis();
             Err(lost(
                 LostReason::Deadline,
                 format!("did not answer within {ms} ms and was ended"),
@@ -122,35 +227,101 @@ impl Process {
         }
     }
 
-    async fn end(&mut self, failure: Failure) -> Failure {
-        let Some(running) = self.running.take() else {
-            return failure;
-        };
-        let killed_by_us = matches!(&failure, Failure::Lost { reason, .. }
-            if matches!(reason, LostReason::Deadline | LostReason::Protocol | LostReason::Failed));
-        let ended = self.dispose(running).await;
-        if killed_by_us {
-            failure
-        } else {
-            ended.unwrap_or(failure)
+    async fn try_reconfigure(
+        &mut self,
+        config: &serde_json::Value,
+    ) -> Result<Reconfigured, Failure> {
+        let (running, scope) = self.parts()?;
+        let config = config.to_string();
+        running.send(&ToHost::Reconfigure { config }).await?;
+        let deadline = scope.settings.timeout;
+        let answered = timeout(deadline, running.reconfigured(&scope)).await;
+        let (code, field, message) = answered.unwrap_or_else(|_| {
+            let ms = deadline.as_millis();
+            let what = format!("did not take its configuration within {ms} ms and was ended");
+            Err(lost(LostReason::Deadline, what))
+        })?;
+        match code {
+            abi::OK => Ok(Reconfigured::Applied),
+            abi::RESTART => Ok(Reconfigured::Restart),
+            abi::E_PANIC | abi::E_FATAL | abi::E_CLOSED => Err(lost(LostReason::Failed, message)),
+            _ => {
+                let refused = StartError::Refused { field, message };
+                Err(Failure::Refused(refused.to_string()))
+            }
         }
     }
 
-    /// Ends a process; what it printed last is still forwarded until the next one ends.
-    async fn dispose(&mut self, mut running: Running) -> Option<Failure> {
+    /// What was sampled, with everything that can't be a sample counted as refused.
+    fn collected(&mut self, done: Done) -> Collected {
+        let (mut refused, mut refusal) = (done.refused, done.refusal);
+        let Some(running) = self.running.as_mut() else {
+            return Collected::default();
+        };
+        let mut refuse = |why: &str| {
+            refused = refused.saturating_add(1);
+            if refusal.is_empty() {
+                why.clone_into(&mut refusal);
+            }
+        };
+        let mut samples = Vec::with_capacity(done.samples.len());
+        for &(id, value) in &done.samples {
+            match running.series_of(id) {
+                Err(UnknownSeries) => refuse("of a series that was never declared"),
+                Ok(_) if !value.is_finite() => refuse("not a finite number"),
+                // The catalog did not take the series, and counts that.
+                Ok(None) => {}
+                Ok(Some(series)) => samples.push(Sample { series, value }),
+            }
+        }
+        Collected {
+            samples,
+            partial: done.error.or_else(|| running.refused_metric.clone()),
+            refused,
+            refusal,
+            events_stored: running.events.count_stored(),
+            inside: Some(done.took),
+        }
+    }
+
+    /// Ends what was lost, and says how it really ended. Cancel-safe: until that is done it still runs, so that whoever
+    /// listens to it again hears the same.
+    async fn end(&mut self, failure: Failure) -> Failure {
+        let Some(running) = self.running.as_mut() else {
+            return failure;
+        };
+        let failure = conclude(running, failure).await;
+        running.kill().await;
+        if let Some(running) = self.running.take() {
+            self.forget(running);
+        }
+        failure
+    }
+
+    /// Ends a process.
+    async fn dispose(&mut self, mut running: Running) {
+        running.kill().await;
+        self.forget(running);
+    }
+
+    /// Lets go of a process that has ended; what it printed last is still forwarded until the next one ends.
+    fn forget(&mut self, mut running: Running) {
         self.lost_series = running.live_series();
         if let Some(older) = std::mem::replace(&mut self.old_noise, running.noise.take()) {
             older.abort();
         }
-        running.kill().await
+        if self.settings.isolation == Isolation::Process {
+            self.spawner.sweep();
+        }
     }
 }
 
 impl Runner for Process {
     async fn start(&mut self) -> Result<(), Failure> {
         match self.launch(Purpose::Collect).await {
-            Ok([name, topic, _]) => {
+            Ok([name, topic, version]) => {
                 if name == self.settings.plugin {
+                    self.version = Some(version);
                     return Ok(());
                 }
                 self.stop().await;
@@ -167,62 +338,112 @@ impl Runner for Process {
     async fn collect(&mut self, tick: &Tick, tiers: TierSet) -> Result<Collected, Failure> {
         let done = match self.try_collect(tick, tiers).await {
             Ok(done) => done,
-            Err(failure @ Failure::Lost { .. }) => return Err(self.end(failure).await),
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(self.end(failure).await),
         };
-        if !keeps_samples(done.code) {
-            let message = done.error.unwrap_or_default();
-            if matches!(done.code, abi::E_PANIC | abi::E_FATAL | abi::E_CLOSED) {
-                return Err(self.end(lost(LostReason::Failed, message)).await);
-            }
-            return Err(Failure::Refused(message));
+        if keeps_samples(done.code) {
+            return Ok(self.collected(done));
         }
-        let known = self
-            .running
-            .as_ref()
-            .map_or(&[][..], |running| running.series.as_slice());
-        let samples = done
-            .samples
-            .iter()
-            .filter_map(|&(id, value)| {
-                let series = known.get(id as usize).copied().flatten()?;
-                value.is_finite().then_some(Sample { series, value })
-            })
-            .collect();
-        Ok(Collected {
-            samples,
-            partial: done.error,
-        })
+        let message = done.error.unwrap_or_default();
+        if matches!(done.code, abi::E_PANIC | abi::E_FATAL | abi::E_CLOSED) {
+            return Err(self.end(lost(LostReason::Failed, message)).await);
+        }
+        Err(Failure::Refused(message))
     }
 
     async fn died(&mut self) -> Failure {
-        let Some(running) = self.running.as_mut() else {
+        let Ok((running, scope)) = self.parts() else {
             return std::future::pending().await;
-        };
-        let scope = Scope {
-            settings: &self.settings,
-            catalog: &self.catalog,
-            collector: self.collector,
         };
         let failure = running.listen(&scope).await;
         self.end(failure).await
     }
 
-    async fn stop(&mut self) {
-        let Some(mut running) = self.running.take() else {
-            return;
+    async fn stop(&mut self) -> Option<Failure> {
+        let (running, scope) = self.parts().ok()?;
+        let polite = async {
+            if running.send(&ToHost::Stop).await.is_ok() {
+                running.farewell(&scope).await;
+            }
         };
-        if running.send(&ToHost::Stop).await.is_ok() {
-            let _ = timeout(STOP_GRACE, running.process.wait()).await;
-        }
+        let forced = timeout(STOP_GRACE, polite).await.is_err();
+        let running = self.running.take()?;
         self.dispose(running).await;
+        forced.then(|| {
+            let ms = STOP_GRACE.as_millis();
+            lost(
+                LostReason::Deadline,
+                format!("did not stop within {ms} ms and was ended"),
+            )
+        })
+    }
+
+    async fn withdraw(&mut self) -> Option<Failure> {
+        let forced = self.stop().await;
+        let declared = std::mem::take(&mut self.lost_series);
+        self.claims.retire_unclaimed(&declared, &self.catalog);
+        forced
+    }
+
+    fn take_over(&mut self) -> Handover {
+        self.flow = Flow::Open;
+        if self
+            .running
+            .as_mut()
+            .is_none_or(|running| running.events.release())
+        {
+            Handover::Done
+        } else {
+            Handover::StartAgain
+        }
+    }
+
+    async fn reconfigure(&mut self, settings: &Settings) -> Result<Reconfigured, Failure> {
+        match self.try_reconfigure(&settings.config).await {
+            Ok(Reconfigured::Applied) => {
+                self.settings = settings.clone();
+                Ok(Reconfigured::Applied)
+            }
+            Ok(Reconfigured::Restart) => Ok(Reconfigured::Restart),
+            Err(failure @ Failure::Refused(_)) => Err(failure),
+            Err(failure) => Err(self.end(failure).await),
+        }
+    }
+
+    fn successor(&self, settings: Settings) -> Self {
+        Self {
+            settings,
+            spawner: self.spawner.clone(),
+            catalog: self.catalog.clone(),
+            collector: self.collector,
+            outbox: self.outbox.clone(),
+            claims: self.claims.clone(),
+            abandoned: self.abandoned.clone(),
+            flow: Flow::Held,
+            running: None,
+            version: None,
+            lost_series: Vec::new(),
+            old_noise: None,
+        }
+    }
+
+    async fn ask(&mut self, question: Question) {
+        if let Some(running) = self.running.as_mut() {
+            return running.ask(question).await;
+        }
+        let failure = lost(LostReason::Exited, "is not running");
+        let _ = question.reply.send(Err(failure));
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            version: self.version.clone(),
+            pid: self.pid(),
+            is_stuck: self.abandoned.is_running(),
+        }
     }
 
     fn rss_bytes(&self) -> Option<u64> {
-        let pid = self.running.as_ref()?.pid.as_raw_nonzero();
-        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-        let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * rustix::param::page_size() as u64)
+        self.running.as_ref()?.child.rss_bytes()
     }
 
     fn series(&self) -> Vec<SeriesId> {
@@ -230,6 +451,19 @@ impl Runner for Process {
             Some(running) => running.live_series(),
             None => self.lost_series.clone(),
         }
+    }
+}
+
+/// Finds out how a host ended whose link ended: by itself, or not at all.
+async fn conclude(running: &mut Running, failure: Failure) -> Failure {
+    let is_silent =
+        matches!(&failure, Failure::Lost { reason, .. } if *reason == LostReason::Exited);
+    if !is_silent || matches!(running.child, Child::Thread { .. }) {
+        return failure;
+    }
+    match timeout(CANCEL_GRACE, running.child.wait()).await {
+        Ok(ended) => ended.unwrap_or(failure),
+        Err(_) => lost(LostReason::Protocol, "closed its link and was ended"),
     }
 }
 
@@ -241,18 +475,66 @@ pub(super) enum StartError {
     #[error("{}{message}", Some(format!("{field}: ")).filter(|_| !field.is_empty()).unwrap_or_default())]
     Refused { field: String, message: String },
     #[error("{0}")]
+    Lost(#[from] Failure),
+    #[error("{0}")]
     Other(String),
-}
-
-impl From<Failure> for StartError {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure.to_string())
-    }
 }
 
 fn lost(reason: LostReason, message: impl Into<String>) -> Failure {
     Failure::Lost {
         reason,
         message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use rustix::process::Pid;
+
+    use super::*;
+    use crate::collect::child::Started;
+    use crate::config::Instance;
+
+    /// A process that closes its link and stays, as if it were a host.
+    fn deserter(process: &Process) -> Running {
+        let sleeping = tokio::process::Command::new("sleep")
+            .arg("60")
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(sleeping.id().unwrap().cast_signed()).unwrap();
+        let (link, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let started = Started {
+            child: Child::Process {
+                pid,
+                process: sleeping,
+                known: None,
+            },
+            link,
+            output: None,
+        };
+        let events = Events::new(None, &process.settings.name, Flow::Open);
+        Running::new(started, &process.settings, &process.claims, events).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_end_that_nobody_waited_out_is_heard_by_the_next_who_listens() {
+        let settings = Instance::of("deserter").unloaded();
+        let catalog = Catalog::default();
+        let collector = catalog.register("deserter", "deserter", "deserter", 1);
+        let spawner = Spawner::start().unwrap();
+        let mut process = Process::new(settings, spawner, catalog, collector);
+        process.running = Some(deserter(&process));
+        // Ticks come meanwhile; to find out how it ended takes longer than each of these.
+        for _ in 0..20 {
+            let listening = timeout(Duration::from_millis(1), process.died()).await;
+            assert!(listening.is_err(), "{listening:?}");
+        }
+        let ended = lost(LostReason::Protocol, "closed its link and was ended");
+        assert_eq!(process.died().await, ended);
+        assert!(process.running.is_none());
     }
 }

@@ -2,53 +2,64 @@
 //!
 //! The kernel sends a child its death signal when the *thread* that started it ends, so no worker of the
 //! runtime may do it. The child is this binary again, as `plugin-host NAME`: in a session and process group
-//! of its own, killed when the agent dies, without new privileges, core dumps or our environment, its socket
-//! on descriptor 3 and its output in a pipe that goes to the log.
+//! of its own, killed when the agent dies, without new privileges, core dumps or our environment, with limits
+//! of memory and descriptors, its socket on descriptor 3 and its output in a pipe that goes to the log. The
+//! same thread looks for what plugins leave behind, see [`super::orphans`].
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal};
 use tokio::process::Command;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::child::{Child, Started};
 use super::host::LINK_FD;
+use super::{Settings, orphans};
 
-/// Starts that may wait; a collector has one under way at most, so this is the number of collectors.
-const REQUESTS_MAX: usize = 256;
+/// Starts that may wait. A collector has two under way at most, and a start beyond the bound fails.
+const REQUESTS_MAX: usize = 1_024;
 /// Variables that a child keeps; secrets never travel by environment.
 const KEPT_VARIABLES: [&str; 4] = ["PATH", "LANG", "TZ", "LD_LIBRARY_PATH"];
+/// Descriptors that a child may have open.
+const DESCRIPTORS_MAX: u64 = 1_024;
+/// How often it is looked for what plugins left behind, also when none has ended.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// What was left behind is looked for again after a moment, because its own children come to light with its end.
+const SWEEP_ROUNDS: usize = 20;
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
-/// A child that runs.
-#[derive(Debug)]
-pub(super) struct Child {
-    /// Its process id, which is also its group's.
-    pub(super) pid: Pid,
-    /// Reaps it.
-    pub(super) process: tokio::process::Child,
-    /// The agent's end of the socket.
-    pub(super) link: OwnedFd,
-    /// What it prints.
-    pub(super) output: OwnedFd,
+/// What the kernel holds a child to.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    address_space_max_bytes: Option<u64>,
 }
 
-struct Request {
-    name: String,
-    reply: oneshot::Sender<io::Result<Child>>,
+enum Request {
+    Start {
+        name: String,
+        limits: Limits,
+        reply: oneshot::Sender<io::Result<Started>>,
+    },
+    /// A plugin has ended: what did it leave behind?
+    Sweep,
 }
 
 /// Cloneable handle of the thread, which ends with the last of them.
 #[derive(Clone, Debug)]
-pub struct Spawner(mpsc::Sender<Request>);
+pub struct Spawner(SyncSender<Request>);
 
 impl Spawner {
     /// Starts the thread, for the runtime that it is called on.
     pub fn start() -> io::Result<Self> {
-        let (sender, mut requests) = mpsc::channel::<Request>(REQUESTS_MAX);
+        let (sender, requests) = sync_channel::<Request>(REQUESTS_MAX);
         let reserved = reserve()?;
         let runtime = Handle::current();
         std::thread::Builder::new()
@@ -57,24 +68,83 @@ impl Spawner {
             .spawn(move || {
                 let _reserved = reserved;
                 let _entered = runtime.enter();
-                while let Some(request) = requests.blocking_recv() {
-                    // A requester that has gone drops the child's descriptors, and the child exits on EOF.
-                    let _ = request.reply.send(spawn(&request.name));
-                }
+                serve(&requests);
             })?;
         Ok(Self(sender))
     }
 
-    /// Starts a host; `name` only shows in the process list.
-    pub(super) async fn spawn(&self, name: &str) -> io::Result<Child> {
+    /// As [`Spawner::start`], for the agent itself: what plugins leave behind is ended, and nobody of the same user
+    /// may read the agent's memory, where secrets of the configuration are. Children that this process has already
+    /// are left alone; later ones have to be the spawner's.
+    pub fn start_reaping() -> io::Result<Self> {
+        Self::reap_from_now()?;
+        Self::start()
+    }
+
+    /// What [`Spawner::start_reaping`] does, for plugins that are only asked something before the agent itself starts.
+    pub fn reap_from_now() -> io::Result<()> {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        orphans::begin()
+    }
+
+    /// Starts a host; the collector's name only shows in the process list.
+    pub(super) async fn spawn(&self, settings: &Settings) -> io::Result<Started> {
         let gone = || io::Error::other("the thread that starts plugins has ended");
         let (reply, answer) = oneshot::channel();
-        let request = Request {
-            name: name.to_owned(),
+        let request = Request::Start {
+            name: settings.name.clone(),
+            limits: Limits {
+                address_space_max_bytes: settings.address_space_max_bytes,
+            },
             reply,
         };
-        self.0.send(request).await.map_err(|_| gone())?;
+        self.0.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => io::Error::other("too many plugins wait to be started"),
+            TrySendError::Disconnected(_) => gone(),
+        })?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Looks for what a plugin that has ended left behind, soon.
+    pub(super) fn sweep(&self) {
+        // When the queue is full, the regular look is soon enough.
+        let _ = self.0.try_send(Request::Sweep);
+    }
+}
+
+fn serve(requests: &Receiver<Request>) {
+    loop {
+        match requests.recv_timeout(SWEEP_EVERY) {
+            // A requester that has gone drops the child, and the child ends.
+            Ok(Request::Start {
+                name,
+                limits,
+                reply,
+            }) => drop(reply.send(spawn(&name, limits))),
+            Ok(Request::Sweep) | Err(RecvTimeoutError::Timeout) => sweep(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn sweep() {
+    let mut ended = 0;
+    for round in 0..SWEEP_ROUNDS {
+        match orphans::sweep() {
+            Ok(0) => break,
+            // One that was ended in a round is often seen once more in the next, before it is gone.
+            Ok(found) => ended = found.max(ended),
+            Err(error) => {
+                tracing::warn!("what plugins left behind can't be looked for: {error}");
+                return;
+            }
+        }
+        if round + 1 < SWEEP_ROUNDS {
+            std::thread::sleep(SWEEP_PAUSE);
+        }
+    }
+    if ended > 0 {
+        tracing::warn!("{ended} processes that a plugin had left behind were ended");
     }
 }
 
@@ -91,7 +161,7 @@ fn reserve() -> io::Result<Vec<OwnedFd>> {
     }
 }
 
-fn spawn(name: &str) -> io::Result<Child> {
+fn spawn(name: &str, limits: Limits) -> io::Result<Started> {
     let flags = SocketFlags::CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -114,21 +184,27 @@ fn spawn(name: &str) -> io::Result<Child> {
     let socket = theirs.as_raw_fd();
     // SAFETY: the closure runs between fork and exec and makes system calls only: no allocation, no locks.
     unsafe {
-        command.pre_exec(move || prepare(parent, socket));
+        command.pre_exec(move || prepare(parent, socket, limits));
     }
-    let process = command.spawn()?;
-    let pid = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let pid = pid.expect("a child that was not waited for has its process id");
-    Ok(Child {
-        pid,
-        process,
-        link: ours,
-        output,
+    let ((process, pid), known) = orphans::adopt(|| {
+        let process = command.spawn()?;
+        let pid = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = pid.expect("a child that was not waited for has its process id");
+        Ok(((process, pid), pid))
+    })?;
+    Ok(Started {
+        child: Child::Process {
+            pid,
+            process,
+            known: Some(known),
+        },
+        link: UnixStream::from(ours),
+        output: Some(output),
     })
 }
 
 /// Between fork and exec: only async-signal-safe calls.
-fn prepare(parent: Pid, socket: c_int) -> io::Result<()> {
+fn prepare(parent: Pid, socket: c_int, limits: Limits) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
@@ -136,16 +212,107 @@ fn prepare(parent: Pid, socket: c_int) -> io::Result<()> {
         return Err(io::Error::from(rustix::io::Errno::SRCH));
     }
     rustix::thread::set_no_new_privs(true)?;
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::setrlimit(Resource::Core, none)?;
+    keep_signals_in();
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, DESCRIPTORS_MAX)?;
+    if let Some(bytes) = limits.address_space_max_bytes {
+        limit(Resource::As, bytes)?;
+    }
     // SAFETY: a plain system call; `reserve` keeps the number away from everything that std has open here.
     let moved = unsafe { libc::dup2(socket, LINK_FD) };
     if moved < 0 {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+/// Lets the child and what it starts send signals to each other only, so that a plugin's `kill` reaches neither the
+/// agent nor another plugin. Kernels before 6.12 can't do that, and then it stays as it is. What the kernel shows to
+/// debuggers only, such as `/proc/PID/io` of processes that it did not start, is closed to it as well.
+fn keep_signals_in() {
+    /// `struct landlock_ruleset_attr`.
+    #[repr(C)]
+    struct Ruleset {
+        handled_access_fs: u64,
+        handled_access_net: u64,
+        scoped: u64,
+    }
+    const SCOPE_SIGNAL: u64 = 1 << 1;
+    let ruleset = Ruleset {
+        handled_access_fs: 0,
+        handled_access_net: 0,
+        scoped: SCOPE_SIGNAL,
+    };
+    let no_flags: c_int = 0;
+    // SAFETY: plain system calls; the first reads as many bytes as the struct has, which lives until after it, and
+    // the descriptor that it gives is ours alone.
+    unsafe {
+        let descriptor = libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const ruleset,
+            size_of::<Ruleset>(),
+            no_flags,
+        );
+        if let Ok(descriptor @ 0..) = c_int::try_from(descriptor) {
+            libc::syscall(libc::SYS_landlock_restrict_self, descriptor, no_flags);
+            libc::close(descriptor);
+        }
+    }
+}
+
+/// Sets both limits, never above what the agent itself may have.
+fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let allowed = rustix::process::getrlimit(resource).maximum;
+    let value = allowed.map_or(value, |allowed| allowed.min(value));
+    let both = Rlimit {
+        current: Some(value),
+        maximum: Some(value),
+    };
+    Ok(rustix::process::setrlimit(resource, both)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+
+    use super::*;
+
+    /// What the kernel's Landlock can do; negative where there is none.
+    fn landlock() -> i64 {
+        const VERSION: c_int = 1;
+        let no_bytes: usize = 0;
+        // SAFETY: a plain system call, which reads nothing in this form.
+        unsafe {
+            libc::syscall(
+                libc::SYS_landlock_create_ruleset,
+                std::ptr::null::<u8>(),
+                no_bytes,
+                VERSION,
+            )
+        }
+    }
+
+    #[test]
+    fn a_child_signals_its_own_children_and_not_its_parent() {
+        const SCOPES_SIGNALS: i64 = 6;
+        let _reserved = reserve().unwrap();
+        let (_ours, theirs) = UnixStream::pair().unwrap();
+        let (parent, socket) = (rustix::process::getpid(), theirs.as_raw_fd());
+        let limits = Limits {
+            address_space_max_bytes: None,
+        };
+        let mut command = std::process::Command::new("sh");
+        command.args([
+            "-c",
+            "sleep 60 & kill $! || exit 9; kill -0 $PPID 2>/dev/null",
+        ]);
+        // SAFETY: as in `spawn`.
+        unsafe {
+            command.pre_exec(move || prepare(parent, socket, limits));
+        }
+        let reaches_parent = command.status().unwrap().code();
+        let expected = i32::from(landlock() >= SCOPES_SIGNALS);
+        assert_eq!(reaches_parent, Some(expected));
     }
 }

@@ -3,30 +3,40 @@
 //! One task owns the collector: at each tick it collects and publishes a batch, also when there is nothing
 //! to collect from, so that absence is seen; when the plugin dies between ticks it says so at once, starts
 //! it again immediately the first time and with growing pauses after that. It never waits for a reader of
-//! its batches and never gives up for good.
+//! its batches and never gives up for good. [`reload`] exchanges what runs for something newer, [`report`]
+//! says how it does.
+
+mod reload;
+mod report;
+mod start;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::stats::CollectorStats;
-use super::{Collected, Failure, LostReason, Runner, Settings};
-use crate::bus::{Batch, Bus, Sample};
-use crate::catalog::{
-    Catalog, CatalogError, ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit,
-};
+use super::{Failure, Handover, LostReason, Question, Runner, Settings};
+use crate::bus::Bus;
+use crate::catalog::{Catalog, CatalogError, CollectorId, SeriesId};
 use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
 use crate::health::Board;
-use crate::protocol::Component;
+use reload::Preparation;
+use start::Start;
 
 /// How long the schedule waits for the first start, so that the first tick already has samples.
 const FIRST_START_WAIT: Duration = Duration::from_millis(500);
+/// How often it is looked whether a thread that hangs has ended after all.
+const STUCK_LOOK: Duration = Duration::from_secs(1);
+/// How long everything that still runs may take to stop.
+const STOP_MAX: Duration = Duration::from_millis(2_500);
+/// Questions that may wait; whoever asks when one does is told to come again.
+const QUESTIONS_MAX: usize = 1;
 
 /// What a supervisor works with.
 #[derive(Clone, Debug)]
@@ -43,8 +53,17 @@ pub struct Parts {
     pub board: Board,
 }
 
+/// What is wanted of a supervisor; the newest wish counts.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// To run with these settings. Name, plugin, isolation and labels stay those of its beginning.
+    Run(Box<Settings>),
+    /// To stop.
+    Stop,
+}
+
 enum State<R> {
-    Starting(JoinHandle<(R, Result<(), Failure>)>),
+    Starting(Start<R>),
     Running(R),
     Waiting(R, Instant),
     /// Only while one of the others is being made.
@@ -56,6 +75,11 @@ enum Event<R> {
     Started(R, Result<(), Failure>),
     Died(Failure),
     Retry,
+    Wish(Box<Settings>),
+    Prepared(R, Result<(), String>),
+    /// Something that was stopped has ended; how, if it had to be forced.
+    Left(Option<Failure>),
+    Asked(Question),
     Stop,
 }
 
@@ -66,8 +90,14 @@ pub struct Supervisor<R: Runner> {
     collector: CollectorId,
     topic: String,
     stats: Arc<CollectorStats>,
+    ticker: Ticker,
     state: State<R>,
     backoff: Backoff,
+    /// What is to take the place of what runs.
+    preparation: Option<Preparation<R>>,
+    /// What is being stopped in the background.
+    leaving: JoinSet<Option<Failure>>,
+    questions: (mpsc::Sender<Question>, mpsc::Receiver<Question>),
     /// The next collect is the first of a new start: everything is due.
     fresh: bool,
     number: u64,
@@ -93,7 +123,7 @@ impl<R: Runner> Supervisor<R> {
         collector: CollectorId,
         parts: Parts,
         stats: Arc<CollectorStats>,
-        runner: R,
+        mut runner: R,
     ) -> Self {
         let (topic, known) = {
             let tables = parts.catalog.read();
@@ -104,71 +134,93 @@ impl<R: Runner> Supervisor<R> {
             let known = live.map(|(id, _)| id).collect();
             (tables.collector(collector).topic.clone(), known)
         };
-        let backoff = Backoff::new(&settings.name);
-        Self {
+        runner.take_over();
+        {
+            let mut shown = stats.status();
+            shown.topic.clone_from(&topic);
+            shown.configured(&settings);
+            shown.starts_anew();
+        }
+        let supervisor = Self {
+            backoff: Backoff::new(&settings.name),
+            ticker: ticker(&parts, &settings),
             settings,
             parts,
             collector,
             topic,
             stats,
-            state: start(runner),
-            backoff,
+            state: State::Starting(Start::of(runner)),
+            preparation: None,
+            leaving: JoinSet::new(),
+            questions: mpsc::channel(QUESTIONS_MAX),
             fresh: true,
             number: 0,
             own: None,
             known,
             error: None,
-        }
+        };
+        supervisor.show();
+        supervisor
     }
 
-    /// Runs until `stop` says true or its sender is gone, then stops the plugin.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let intervals = self.parts.tiers.at_least(self.settings.interval);
-        let mut ticker = self.parts.clock.ticker(intervals);
+    /// Where questions to the plugin go. An answer takes as long as it takes; who asks keeps the time.
+    pub fn questions(&self) -> mpsc::Sender<Question> {
+        self.questions.0.clone()
+    }
+
+    /// Runs until it is told to stop or nobody can tell it any more, then stops the plugin.
+    pub async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
+        // A receiver of its own: waiting for the stop must not take a wish that comes before it.
+        let mut stop = wanted.clone();
+        let is_stop = |wanted: &Wanted| matches!(wanted, Wanted::Stop);
         self.await_first_start().await;
         loop {
-            match self.next(&mut ticker, &mut stop).await {
-                Event::Tick(tick) => tokio::select! {
-                    biased;
-                    // A collect that hangs must not hold up the stop; its plugin is ended below.
-                    _ = stop.wait_for(|stop| *stop) => break,
-                    () = self.tick(tick) => {}
-                },
-                Event::Started(runner, result) => self.started(runner, result),
-                Event::Died(failure) => self.died(failure),
-                Event::Retry => self.retry(),
-                Event::Stop => break,
+            self.show();
+            let event = self.next(&mut wanted).await;
+            if matches!(event, Event::Stop) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                // A collect that hangs must not hold up the stop; its plugin is ended below.
+                _ = stop.wait_for(is_stop) => break,
+                () = self.handle(event) => {}
             }
         }
-        match self.state {
-            State::Running(mut runner) | State::Waiting(mut runner, _) => runner.stop().await,
-            State::Starting(handle) => {
-                handle.abort();
-                // What it had started ends with its last owner, which is gone once this returns.
-                let _ = handle.await;
-            }
-            State::Between => {}
+        self.stop_all().await;
+    }
+
+    async fn handle(&mut self, event: Event<R>) {
+        match event {
+            Event::Tick(tick) => self.tick(tick).await,
+            Event::Started(runner, result) => self.started(runner, result),
+            Event::Died(failure) => self.died(failure),
+            Event::Retry => self.retry(),
+            Event::Wish(settings) => self.wish(settings).await,
+            Event::Prepared(successor, result) => self.prepared(successor, result),
+            Event::Left(forced) => self.left(forced),
+            Event::Asked(question) => self.asked(question).await,
+            Event::Stop => {}
         }
     }
 
     async fn await_first_start(&mut self) {
-        if let State::Starting(handle) = &mut self.state
-            && let Ok(ended) = tokio::time::timeout(FIRST_START_WAIT, handle).await
+        if let State::Starting(start) = &mut self.state
+            && let Ok((runner, result)) =
+                tokio::time::timeout(FIRST_START_WAIT, start.ended()).await
         {
-            match ended {
-                Ok((runner, result)) => self.started(runner, result),
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
+            self.started(runner, result);
         }
     }
 
-    async fn next(&mut self, ticker: &mut Ticker, stop: &mut watch::Receiver<bool>) -> Event<R> {
-        let other = async {
-            match &mut self.state {
-                State::Starting(handle) => match handle.await {
-                    Ok((runner, result)) => Event::Started(runner, result),
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                },
+    async fn next(&mut self, wanted: &mut watch::Receiver<Wanted>) -> Event<R> {
+        let (state, preparation) = (&mut self.state, &mut self.preparation);
+        let instance = async {
+            match state {
+                State::Starting(start) => {
+                    let (runner, result) = start.ended().await;
+                    Event::Started(runner, result)
+                }
                 State::Running(runner) => Event::Died(runner.died().await),
                 State::Waiting(_, until) => {
                     tokio::time::sleep_until(*until).await;
@@ -177,22 +229,37 @@ impl<R: Runner> Supervisor<R> {
                 State::Between => std::future::pending().await,
             }
         };
+        let prepared = async {
+            match preparation {
+                Some(preparation) => {
+                    let (successor, result) = preparation.ended().await;
+                    Event::Prepared(successor, result)
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => Event::Stop,
-            event = other => event,
-            tick = ticker.next() => Event::Tick(tick),
+            changed = wanted.changed() => match (changed, &*wanted.borrow_and_update()) {
+                (Ok(()), Wanted::Run(settings)) => Event::Wish(settings.clone()),
+                _ => Event::Stop,
+            },
+            event = instance => event,
+            event = prepared => event,
+            Some(left) = self.leaving.join_next() => Event::Left(left.unwrap_or_default()),
+            tick = self.ticker.next() => Event::Tick(tick),
+            Some(question) = self.questions.1.recv() => Event::Asked(question),
         }
     }
 
     fn started(&mut self, runner: R, result: Result<(), Failure>) {
+        self.state = State::Running(runner);
         match result {
             Ok(()) => {
                 self.fresh = true;
-                self.state = State::Running(runner);
+                self.hand_over();
             }
             Err(failure) => {
-                self.state = State::Running(runner);
                 self.lose(&failure);
                 self.report(None);
             }
@@ -208,8 +275,17 @@ impl<R: Runner> Supervisor<R> {
 
     fn retry(&mut self) {
         if let State::Waiting(runner, _) = std::mem::replace(&mut self.state, State::Between) {
-            self.state = start(runner);
+            self.begin(runner);
         }
+    }
+
+    /// Starts it, unless a thread of its hangs, which may end at any time.
+    fn begin(&mut self, runner: R) {
+        self.state = if runner.facts().is_stuck {
+            State::Waiting(runner, self.parts.clock.mono() + STUCK_LOOK)
+        } else {
+            State::Starting(Start::of(runner))
+        };
     }
 
     /// Counts the loss and plans the next start.
@@ -223,27 +299,35 @@ impl<R: Runner> Supervisor<R> {
             self.stats.deadline_missed.fetch_add(1, Ordering::Relaxed);
         }
         self.stats.rss_bytes.store(0, Ordering::Relaxed);
+        let (now_ms, message) = (self.parts.clock.now_ms(), failure.to_string());
+        self.stats.status().lost(now_ms, reason, message);
+        let was_open = self.backoff.is_open();
         let pause = self.backoff.failed(self.parts.clock.mono());
-        let note = if self.backoff.is_open() {
-            "; it keeps failing and is only probed"
-        } else {
-            ""
-        };
         tracing::warn!(
             collector = %self.settings.name,
             again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-            "plugin {failure}{note}"
+            "plugin {failure}"
         );
-        self.error = Some(format!("{failure}{note}"));
-        if let State::Running(runner) = &self.state {
-            self.known.extend(runner.series());
+        self.error = Some(failure.to_string());
+        if self.backoff.is_open() {
+            let failures = self.backoff.failures();
+            self.error = Some(format!(
+                "{failure}; it failed {failures} times in a row and is only probed, every 5 min at most"
+            ));
+            if !was_open {
+                tracing::error!(
+                    collector = %self.settings.name,
+                    "plugin failed {failures} times in a row: its circuit is open, it is only probed"
+                );
+            }
         }
         if let State::Running(runner) = std::mem::replace(&mut self.state, State::Between) {
-            self.state = if pause.is_zero() {
-                start(runner)
+            self.known.extend(runner.series());
+            if pause.is_zero() {
+                self.begin(runner);
             } else {
-                State::Waiting(runner, self.parts.clock.mono() + pause)
-            };
+                self.state = State::Waiting(runner, self.parts.clock.mono() + pause);
+            }
         }
     }
 
@@ -267,24 +351,33 @@ impl<R: Runner> Supervisor<R> {
         };
         let due = if self.fresh { TierSet::ALL } else { tick.due };
         let began = self.parts.clock.mono();
-        let result = runner.collect(&tick, due).await;
+        let mut result = runner.collect(&tick, due).await;
         let took = self.parts.clock.mono().saturating_duration_since(began);
         if tick.due.contains(Tier::Medium) {
             self.stats
                 .rss_bytes
                 .store(runner.rss_bytes().unwrap_or(0), Ordering::Relaxed);
         }
-        match &result {
-            Ok(_) => self.collected(),
+        match &mut result {
+            Ok(collected) => {
+                self.count(collected, tick.at_ms);
+                self.collected();
+            }
             Err(failure @ Failure::Lost { .. }) => self.lose(failure),
-            Err(Failure::Refused(_)) => {}
+            Err(Failure::Refused(message)) => {
+                self.stats.status().refused(tick.at_ms, message, message);
+            }
         }
         self.stats.took(took);
         self.publish((tick.at_ms, tick.at), due, took, result);
     }
 
     fn collected(&mut self) {
+        let was_open = self.backoff.is_open();
         self.backoff.succeeded(self.parts.clock.mono());
+        if was_open && !self.backoff.is_open() {
+            tracing::info!(collector = %self.settings.name, "plugin runs again: its circuit is closed");
+        }
         let State::Running(runner) = &self.state else {
             return;
         };
@@ -299,128 +392,74 @@ impl<R: Runner> Supervisor<R> {
         }
     }
 
-    fn publish(
-        &mut self,
-        (at_ms, at): (i64, Instant),
-        due: TierSet,
-        took: Duration,
-        result: Result<Collected, Failure>,
-    ) {
-        let up = result.is_ok();
-        let mut samples = match result {
-            Ok(collected) => {
-                self.error = collected.partial;
-                collected.samples
-            }
-            // A loss was written down, with what follows from it, when it was counted.
-            Err(Failure::Lost { .. }) => Vec::new(),
-            Err(Failure::Refused(message)) => {
-                self.error = Some(message);
-                Vec::new()
-            }
-        };
-        let own = self.own.get_or_insert_with(|| {
-            own_series(
-                &self.settings,
-                &self.topic,
-                self.collector,
-                &self.parts.catalog,
-            )
-            .inspect_err(|error| tracing::error!(collector = %self.settings.name, "{error}"))
-        });
-        if let Ok([is_up, seconds]) = *own {
-            let value = f64::from(u8::from(up));
-            samples.push(Sample {
-                series: is_up,
-                value,
-            });
-            if up {
-                let value = took.as_secs_f64();
-                samples.push(Sample {
-                    series: seconds,
-                    value,
-                });
-            }
+    /// Tells what runs that it is alone, once it is.
+    fn hand_over(&mut self) {
+        if !self.leaving.is_empty() {
+            return;
         }
-        self.stats.up.store(up, Ordering::Relaxed);
-        self.report(up.then_some(took));
-        let (collector, tick) = (self.collector, self.number);
-        self.parts.bus.publish(Batch {
-            collector,
-            tick,
-            at_ms,
-            at,
-            due,
-            up,
-            took,
-            samples,
-        });
-    }
-
-    fn report(&self, took: Option<Duration>) {
-        self.parts.board.report(Component {
-            name: self.settings.name.clone(),
-            topic: self.topic.clone(),
-            up: took.is_some(),
-            latency_ms: took.map(|took| (took.as_secs_f64() * 1e6).round() / 1e3),
-            since: self.parts.clock.now_ms(),
-            restarts: self.stats.restarts_total(),
-            error: self.error.clone(),
-        });
-    }
-}
-
-fn start<R: Runner>(mut runner: R) -> State<R> {
-    State::Starting(tokio::spawn(async move {
-        let result = runner.start().await;
-        (runner, result)
-    }))
-}
-
-/// `TOPIC_up` and `TOPIC_collect_seconds`, which every collector has.
-fn own_series(
-    settings: &Settings,
-    topic: &str,
-    collector: CollectorId,
-    catalog: &Catalog,
-) -> Result<[SeriesId; 2], CatalogError> {
-    let define = |name: &str, title: &str, unit, help: &str, style| {
-        let metric = Metric {
-            name: format!("{topic}_{name}"),
-            help: help.to_owned(),
-            topic: topic.to_owned(),
-            plugin: settings.plugin.clone(),
-            kind: Kind::Gauge,
-            unit,
-            tier: Tier::Fast,
-            labels: vec!["instance".to_owned()],
-            otel: None,
-            chart: ChartHint {
-                section: "Collector".to_owned(),
-                title: title.to_owned(),
-                style,
-                overview: false,
-            },
+        let (State::Running(runner) | State::Waiting(runner, _)) = &mut self.state else {
+            return;
         };
-        let id = catalog.define_metric(collector, metric)?;
-        catalog.define_own_series(collector, id, vec![settings.name.clone()])
-    };
-    Ok([
-        define(
-            "up",
-            "Up",
-            Unit::Count,
-            "Whether the last collect succeeded: 1 or 0.",
-            ChartStyle::None,
-        )?,
-        define(
-            "collect_seconds",
-            "Collect time",
-            Unit::Seconds,
-            "How long the last collect took, the plugin's process included.",
-            ChartStyle::Line,
-        )?,
-    ])
+        if runner.take_over() == Handover::Done {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Between) {
+            State::Running(runner) => {
+                self.known.extend(runner.series());
+                self.state = State::Starting(Start::of(runner));
+            }
+            // What waits is started again in any case.
+            other => self.state = other,
+        }
+    }
+
+    fn left(&mut self, forced: Option<Failure>) {
+        if let Some(Failure::Lost { reason, message }) = forced {
+            tracing::warn!(collector = %self.settings.name, "plugin {message}");
+            let now_ms = self.parts.clock.now_ms();
+            self.stats.status().lost(now_ms, reason, message);
+        }
+        self.hand_over();
+    }
+
+    async fn asked(&mut self, question: Question) {
+        if let State::Running(runner) = &mut self.state {
+            runner.ask(question).await;
+            return;
+        }
+        let failure = Failure::Refused("is not running".to_owned());
+        let _ = question.reply.send(Err(failure));
+    }
+
+    /// Stops everything at the same time, in bounded time; what is left then is ended by being dropped.
+    async fn stop_all(mut self) {
+        self.give_up_preparation();
+        match std::mem::replace(&mut self.state, State::Between) {
+            State::Running(mut runner) | State::Waiting(mut runner, _) => {
+                self.leaving.spawn(async move { runner.stop().await });
+            }
+            State::Starting(start) => self.give_up(start),
+            State::Between => {}
+        }
+        let all = async {
+            while let Some(left) = self.leaving.join_next().await {
+                if let Ok(Some(failure)) = left {
+                    tracing::warn!(collector = %self.settings.name, "plugin {failure}");
+                }
+            }
+        };
+        let _ = tokio::time::timeout(STOP_MAX, all).await;
+    }
+
+    /// Ends a start that nobody waits for any more.
+    fn give_up(&mut self, start: Start<R>) {
+        self.leaving
+            .spawn(async move { start.give_up().await.withdraw().await });
+    }
+}
+
+fn ticker(parts: &Parts, settings: &Settings) -> Ticker {
+    parts.clock.ticker(parts.tiers.at_least(settings.interval))
 }
 
 #[cfg(test)]

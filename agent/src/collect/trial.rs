@@ -1,16 +1,28 @@
-//! Plugins tried without an agent: what `barograph check` and `barograph plugin run-once` call.
+//! Plugins tried without an agent: what `barograph check` and `barograph plugin` call.
 //!
-//! Both use the same process, link and deadlines as the running agent, so that what works here works there.
+//! They use the same process, link and deadlines as the running agent, so that what works here works there. There is
+//! no store: events are acknowledged as soon as they are here, and each start begins without a position.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::link::Purpose;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::events::{self, Queue};
+use super::link::{PluginEvent, Purpose};
 use super::process::{Process, StartError};
 use super::spawner::Spawner;
-use super::{Runner as _, Settings};
-use crate::catalog::{Catalog, Unit};
-use crate::clock::{Clock, Tiers};
+use super::{Failure, Isolation, Question, Runner as _, Settings, lookup};
+use crate::catalog::{Catalog, Kind, Unit};
+use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
+
+/// Events of one tick; a plugin that has more finds its queue full until the next one.
+const EVENTS_MAX: usize = 4_096;
+/// Events that are taken at a time, and about so many bytes of them.
+const GROUP_MAX: usize = 256;
+const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// A plugin's own configuration is not good.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,26 +36,38 @@ pub struct PluginConfigError {
 
 /// A trial that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TrialError(String);
+pub enum TrialError {
+    /// The plugin answered with an error and goes on.
+    #[error("{0}")]
+    Refused(String),
+    /// The plugin did not start, or runs no more.
+    #[error("{0}")]
+    Lost(String),
+}
 
 /// What one tick of a trial gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TrialBatch {
     /// Number of the tick, from 0.
     pub tick: u64,
     /// Unix milliseconds.
     pub at_ms: i64,
-    /// How long the collect took.
+    /// From the question to the answer.
     pub took: Duration,
+    /// Of that the time inside the plugin.
+    pub inside: Option<Duration>,
     /// What could not be read, if anything.
     pub partial: Option<String>,
+    /// Samples, definitions and events that were refused, and why the first of them was.
+    pub refused: (u32, String),
     /// In the order in which they were pushed.
     pub samples: Vec<TrialSample>,
+    /// What happened since the last tick, and in this one.
+    pub events: Vec<PluginEvent>,
 }
 
 /// One sample with its names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrialSample {
     /// Metric name.
     pub metric: String,
@@ -51,6 +75,8 @@ pub struct TrialSample {
     pub labels: BTreeMap<String, String>,
     /// In `unit`.
     pub value: f64,
+    /// Kind of the metric.
+    pub kind: Kind,
     /// Unit of the metric.
     pub unit: Unit,
 }
@@ -61,7 +87,8 @@ pub async fn check(settings: &Settings) -> Result<(), PluginConfigError> {
         field: String::new(),
         message,
     };
-    let (mut process, _) = prepare(settings).map_err(|error| plain(error.to_string()))?;
+    let (mut process, _) =
+        prepare(&disposable(settings)).map_err(|error| plain(error.to_string()))?;
     let launched = process.launch(Purpose::Check).await;
     process.stop().await;
     match launched {
@@ -71,26 +98,97 @@ pub async fn check(settings: &Settings) -> Result<(), PluginConfigError> {
     }
 }
 
-/// Collects `ticks` times on the usual schedule, in a process of its own.
-pub async fn run_once(settings: &Settings, ticks: u32) -> Result<Vec<TrialBatch>, TrialError> {
-    let trouble = |error: &dyn std::fmt::Display| TrialError(error.to_string());
-    let (mut process, catalog) = prepare(settings).map_err(|error| trouble(&error))?;
-    process.start().await.map_err(|failure| trouble(&failure))?;
-    let clock = Clock::system();
-    let mut ticker = clock.ticker(Tiers::default());
-    let mut batches = Vec::new();
-    for _ in 0..ticks {
-        let tick = ticker.next().await;
-        let collected = process.collect(&tick, tick.due).await;
-        let took = clock.mono().saturating_duration_since(tick.at);
-        let collected = match collected {
-            Ok(collected) => collected,
-            Err(failure) => {
-                process.stop().await;
-                return Err(trouble(&failure));
+/// The plugin's manifest, written in a process of its own: name, topic, version, needs, and the JSON Schema of its
+/// configuration as `config`.
+pub async fn describe(settings: &Settings) -> Result<Value, TrialError> {
+    let (mut process, _) =
+        prepare(&disposable(settings)).map_err(|error| TrialError::Lost(error.to_string()))?;
+    let described = process.describe().await;
+    process.stop().await;
+    let text = described.map_err(|error| TrialError::Lost(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| TrialError::Refused(format!("its manifest is no JSON: {error}")))
+}
+
+/// A plugin that runs without an agent. Dropping it ends its process.
+#[derive(Debug)]
+pub struct Trial {
+    process: Process,
+    catalog: Catalog,
+    clock: Clock,
+    ticker: Ticker,
+    events: Queue,
+    /// What happened since the last batch, and what was no event.
+    early: Vec<PluginEvent>,
+    refused: (u32, String),
+}
+
+impl Trial {
+    /// Starts the plugin where the settings say.
+    pub async fn start(settings: &Settings) -> Result<Self, TrialError> {
+        let (process, catalog) =
+            prepare(settings).map_err(|error| TrialError::Lost(error.to_string()))?;
+        let clock = Clock::system();
+        let (outbox, events) = events::channel(clock.clone(), Vec::new());
+        let mut process = process.with_events(outbox);
+        process.start().await.map_err(TrialError::from)?;
+        let ticker = clock.ticker(Tiers::default());
+        Ok(Self {
+            process,
+            catalog,
+            clock,
+            ticker,
+            events,
+            early: Vec::new(),
+            refused: (0, String::new()),
+        })
+    }
+
+    /// Waits for the next tick of the usual schedule and collects. The first one is at once. Cancel-safe while it
+    /// waits for the tick.
+    pub async fn next(&mut self) -> Result<TrialBatch, TrialError> {
+        let tick = loop {
+            tokio::select! {
+                tick = self.ticker.next() => break tick,
+                failure = self.process.died() => return Err(failure.into()),
+                () = take(&mut self.events, &mut self.early, &mut self.refused),
+                    if self.early.len() < EVENTS_MAX => {}
             }
         };
-        let tables = catalog.read();
+        self.collect(&tick).await
+    }
+
+    /// Collects at once, as for the tick with this number: fast metrics always, medium ones in every fifth, slow
+    /// ones in every thirtieth.
+    pub async fn collect_now(&mut self, number: u64) -> Result<TrialBatch, TrialError> {
+        let every = [(Tier::Fast, 1), (Tier::Medium, 5), (Tier::Slow, 30)];
+        let due = every
+            .iter()
+            .filter(|(_, ticks)| number.is_multiple_of(*ticks));
+        let tick = Tick {
+            number,
+            at_ms: self.clock.now_ms(),
+            at: self.clock.mono(),
+            due: due.fold(TierSet::EMPTY, |set, (tier, _)| set.with(*tier)),
+            missed: 0,
+            stepped_ms: 0,
+        };
+        self.collect(&tick).await
+    }
+
+    async fn collect(&mut self, tick: &Tick) -> Result<TrialBatch, TrialError> {
+        let began = self.clock.mono();
+        let collected = self.process.collect(tick, tick.due).await;
+        let took = self.clock.mono().saturating_duration_since(began);
+        while !self.events.is_empty() && self.early.len() < EVENTS_MAX {
+            take(&mut self.events, &mut self.early, &mut self.refused).await;
+        }
+        let collected = collected?;
+        let (refused, mut why) = std::mem::take(&mut self.refused);
+        if why.is_empty() {
+            why = collected.refusal;
+        }
+        let tables = self.catalog.read();
         let samples = collected.samples.iter().map(|sample| {
             let metric = tables.metric(tables.series(sample.series).metric);
             let labels = tables.labels(sample.series);
@@ -100,21 +198,89 @@ pub async fn run_once(settings: &Settings, ticks: u32) -> Result<Vec<TrialBatch>
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .collect(),
                 value: sample.value,
+                kind: metric.kind,
                 unit: metric.unit,
             }
         });
-        let samples = samples.collect();
-        let (at_ms, partial) = (tick.at_ms, collected.partial);
-        batches.push(TrialBatch {
+        Ok(TrialBatch {
             tick: tick.number,
-            at_ms,
+            at_ms: tick.at_ms,
             took,
-            partial,
-            samples,
-        });
+            inside: collected.inside,
+            partial: collected.partial,
+            refused: (refused + collected.refused, why),
+            samples: samples.collect(),
+            events: std::mem::take(&mut self.early),
+        })
     }
-    process.stop().await;
-    Ok(batches)
+
+    /// Asks the plugin a question of its configuration; the answer is JSON.
+    pub async fn ask(&mut self, name: &str, parameter: &str) -> Result<String, TrialError> {
+        let (reply, answer) = oneshot::channel();
+        let question = Question {
+            name: name.to_owned(),
+            parameter: parameter.to_owned(),
+            reply,
+        };
+        self.process.ask(question).await;
+        let answered = async {
+            tokio::select! {
+                biased;
+                Ok(answer) = answer => answer,
+                failure = self.process.died() => Err(failure),
+            }
+        };
+        match timeout(lookup::ANSWER_MAX, answered).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(TrialError::Refused("did not answer within 2 s".to_owned())),
+        }
+    }
+
+    /// The plugin's process, where it has one.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.facts().pid
+    }
+
+    /// Stops the plugin as an agent does.
+    pub async fn stop(mut self) {
+        self.process.stop().await;
+    }
+}
+
+/// Takes the events that wait, which frees their room as if they were stored. Cancel-safe.
+async fn take(queue: &mut Queue, events: &mut Vec<PluginEvent>, refused: &mut (u32, String)) {
+    let Some(group) = queue.next(GROUP_MAX, GROUP_BYTES_MAX).await else {
+        return;
+    };
+    queue.stored(&group);
+    for waiting in group {
+        match waiting.refusal {
+            None => events.push(waiting.event),
+            Some(why) => {
+                if refused.0 == 0 {
+                    refused.1 = format!("an event was none: {why}");
+                }
+                refused.0 += 1;
+            }
+        }
+    }
+}
+
+impl From<Failure> for TrialError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(message) => Self::Refused(message),
+            Failure::Lost { message, .. } => Self::Lost(message),
+        }
+    }
+}
+
+/// What is only asked something is asked in a process, wherever it is to run later.
+fn disposable(settings: &Settings) -> Settings {
+    Settings {
+        isolation: Isolation::Process,
+        ..settings.clone()
+    }
 }
 
 fn prepare(settings: &Settings) -> std::io::Result<(Process, Catalog)> {

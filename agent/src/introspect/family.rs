@@ -94,6 +94,33 @@ pub(super) const TICKS: Family = family(
     "Ticks that went by while an earlier collect was running.",
 )
 .fact();
+pub(super) const CIRCUIT: Family = family(
+    "barograph_plugin_circuit_open",
+    Kind::Gauge,
+    Unit::Count,
+    INSTANCE,
+    "Circuits open",
+    "Whether the plugin failed so often that it is only probed: 1 or 0.",
+)
+.fact();
+pub(super) const SAMPLES_REFUSED: Family = family(
+    "barograph_plugin_refused_total",
+    Kind::Counter,
+    Unit::Count,
+    INSTANCE,
+    "Samples refused",
+    "Samples and definitions of the plugin that were not taken.",
+)
+.fact();
+pub(super) const RELOADS: Family = family(
+    "barograph_plugin_reloads_total",
+    Kind::Counter,
+    Unit::Count,
+    &["plugin", "instance", "outcome"],
+    "Plugin reloads",
+    "Changes of the plugin's library or configuration, by outcome: applied, switched or refused.",
+)
+.fact();
 pub(super) const PLUGIN_RSS: Family = family(
     "barograph_plugin_rss_bytes",
     Kind::Gauge,

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::ChartHint;
 
 fn messages() -> Vec<ToAgent> {
     let chart = ChartHint {
@@ -44,8 +47,30 @@ fn messages() -> Vec<ToAgent> {
             code: 1,
             error: Some("no /proc/pressure".into()),
             refused: 2,
+            refusal: "not finite".into(),
+            dropped: 1,
+            took: Duration::from_micros(120),
             samples: vec![(0, 1.5), (4, -0.0)],
         }),
+        ToAgent::Event(Box::new(PluginEvent {
+            sequence: 7,
+            level: 2,
+            at_ms: -5,
+            name: "job-moved".into(),
+            data: "{\"id\":1}".into(),
+            position: "1700000000000-0".into(),
+        })),
+        ToAgent::Reconfigured {
+            code: -1,
+            field: "a".into(),
+            message: "no".into(),
+        },
+        ToAgent::Manifest("{}".into()),
+        ToAgent::Found {
+            id: 4,
+            code: 0,
+            answer: "true".into(),
+        },
     ]
 }
 
@@ -67,6 +92,7 @@ fn messages_come_back_as_they_went() {
         library: "/x.so".into(),
         config: "{}".into(),
         series_max: 5,
+        position: "0-1".into(),
     };
     let deadline = Duration::from_millis(800);
     let collect = ToHost::Collect {
@@ -74,8 +100,18 @@ fn messages_come_back_as_they_went() {
         at_ms: -1,
         tiers: 7,
         deadline,
+        events_stored: 9,
     };
-    for message in [load, collect, ToHost::Cancel, ToHost::Stop] {
+    let reconfigure = ToHost::Reconfigure {
+        config: "{}".into(),
+    };
+    let lookup = ToHost::Lookup {
+        id: 1,
+        name: "is-admin".into(),
+        parameter: "u".into(),
+    };
+    let others = [reconfigure, lookup, ToHost::Cancel, ToHost::Stop];
+    for message in [load, collect].into_iter().chain(others) {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
         assert_eq!(ToHost::decode(&bytes[LENGTH_BYTES..]), Ok(message));

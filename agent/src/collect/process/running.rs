@@ -1,22 +1,27 @@
-//! A plugin's process that runs: its link, its ids, its end.
+//! A plugin that runs: its link, its ids, its end.
 //!
 //! It speaks the link's messages and maps the host's ids to the catalog's; what is asked and for how long it is
-//! waited is [`super::Process`]'s business. Whoever drops it ends the whole process group.
+//! waited is [`super::Process`]'s business. Whoever drops it ends the whole process group, and with it the claims
+//! on its series.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+use std::time::Duration;
 
-use rustix::process::Signal;
+use barograph_sdk::abi;
+use rustix::net::Shutdown;
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
+use super::claims::Claims;
+use super::events::Events;
+use super::scope::Scope;
 use super::{CANCEL_GRACE, StartError, lost};
-use crate::catalog::{Catalog, CollectorId, METRICS_MAX, Metric, MetricId, SeriesId};
-use crate::collect::link::{self, Done, MetricDefinition, Purpose, ToAgent, ToHost};
-use crate::collect::spawner::Child;
-use crate::collect::{Failure, LostReason, Settings, noise};
+use crate::catalog::{METRICS_MAX, MetricId, SeriesId};
+use crate::collect::child::{Child, Started};
+use crate::collect::link::{self, Done, Purpose, ToAgent, ToHost};
+use crate::collect::{Failure, LostReason, Question, Settings, noise};
 
 /// What is read from the link at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -24,50 +29,74 @@ const READ_BYTES: usize = 16 << 10;
 const SERIES_CHURN_MAX: usize = 50;
 /// Lines that a plugin may log for each collect; the rest is counted.
 const LOG_LINES_MAX: u32 = 20;
+/// How often its memory is looked at.
+const MEMORY_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) pid: rustix::process::Pid,
-    pub(super) process: tokio::process::Child,
-    pub(super) link: UnixStream,
+    pub(super) child: Child,
+    link: UnixStream,
     pub(super) noise: Option<JoinHandle<()>>,
     /// Bytes read and not decoded yet.
-    pub(super) input: Vec<u8>,
+    input: Vec<u8>,
     /// The catalog's ids by the host's; `None` where the catalog refused.
-    pub(super) metrics: Vec<Option<MetricId>>,
-    pub(super) series: Vec<Option<SeriesId>>,
-    pub(super) log_lines: u32,
+    metrics: Vec<Option<MetricId>>,
+    series: Vec<Option<SeriesId>>,
+    /// Why the catalog refused the first metric that it did: that costs all of its samples.
+    pub(super) refused_metric: Option<String>,
+    claims: Claims,
+    log_lines: u32,
+    pub(super) events: Events,
+    memory: Interval,
+    rss_max_bytes: Option<u64>,
+    /// Questions so far.
+    questions: u32,
+    /// Where the answer to the last of them goes.
+    asked: Option<oneshot::Sender<Result<String, Failure>>>,
 }
 
 impl Drop for Running {
-    /// A start or a collect that was given up must not leave a process behind.
     fn drop(&mut self) {
-        if self.process.id().is_some() {
-            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        }
+        self.claims.release(self.series.iter().flatten().copied());
     }
 }
 
-/// What a running plugin is driven with.
-pub(super) struct Scope<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) catalog: &'a Catalog,
-    pub(super) collector: CollectorId,
+/// What a host says after it was told to load a library.
+pub(super) enum Loaded {
+    /// The plugin's name, topic and version.
+    Ready([String; 3]),
+    /// Its manifest, JSON.
+    Manifest(String),
 }
 
 impl Running {
-    pub(super) fn new(child: Child, name: &str) -> io::Result<Self> {
-        let link = std::os::unix::net::UnixStream::from(child.link);
-        link.set_nonblocking(true)?;
+    pub(super) fn new(
+        started: Started,
+        settings: &Settings,
+        claims: &Claims,
+        events: Events,
+    ) -> io::Result<Self> {
+        started.link.set_nonblocking(true)?;
+        let mut memory = interval(MEMORY_LOOK);
+        memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let output = started.output;
+        let noise =
+            output.map(|output| tokio::spawn(noise::forward(settings.name.clone(), output)));
         Ok(Self {
-            pid: child.pid,
-            process: child.process,
-            link: UnixStream::from_std(link)?,
-            noise: Some(tokio::spawn(noise::forward(name.to_owned(), child.output))),
+            child: started.child,
+            link: UnixStream::from_std(started.link)?,
+            noise,
             input: Vec::new(),
             metrics: Vec::new(),
             series: Vec::new(),
+            refused_metric: None,
+            claims: claims.clone(),
             log_lines: 0,
+            events,
+            memory,
+            rss_max_bytes: settings.rss_max_bytes,
+            questions: 0,
+            asked: None,
         })
     }
 
@@ -75,22 +104,26 @@ impl Running {
         &mut self,
         scope: &Scope<'_>,
         purpose: Purpose,
-    ) -> Result<[String; 3], StartError> {
+    ) -> Result<Loaded, StartError> {
         let settings = scope.settings;
         let load = ToHost::Load {
             purpose,
-            library: settings.library.display().to_string(),
+            library: settings.loaded.display().to_string(),
             config: settings.config.to_string(),
             series_max: u32::try_from(settings.series_max).unwrap_or(u32::MAX),
+            position: self.events.position.clone(),
         };
         self.send(&load).await?;
         loop {
             match self.next(scope).await? {
+                ToAgent::Manifest(manifest) => return Ok(Loaded::Manifest(manifest)),
                 ToAgent::Ready {
                     name,
                     topic,
                     version,
-                } => return Ok([name, topic, version]),
+                } if purpose != Purpose::Describe => {
+                    return Ok(Loaded::Ready([name, topic, version]));
+                }
                 ToAgent::Failed { field, message, .. } => {
                     return Err(StartError::Refused { field, message });
                 }
@@ -106,7 +139,7 @@ impl Running {
         // A few dozen bytes into an empty socket buffer; a child that reads nothing at all is killed.
         match timeout(CANCEL_GRACE, self.link.write_all(&bytes)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(lost(LostReason::Exited, "went away")),
+            Ok(Err(_)) => Err(gone()),
             Err(_) => Err(lost(
                 LostReason::Deadline,
                 "does not read its link and was ended",
@@ -125,6 +158,23 @@ impl Running {
         }
     }
 
+    /// Waits for what became of a new configuration: a code, the key that it is about, and why.
+    pub(super) async fn reconfigured(
+        &mut self,
+        scope: &Scope<'_>,
+    ) -> Result<(i32, String, String), Failure> {
+        loop {
+            if let ToAgent::Reconfigured {
+                code,
+                field,
+                message,
+            } = self.next(scope).await?
+            {
+                return Ok((code, field, message));
+            }
+        }
+    }
+
     /// Handles what comes between ticks, until the end. Cancel-safe, as [`Self::next`] is.
     pub(super) async fn listen(&mut self, scope: &Scope<'_>) -> Failure {
         loop {
@@ -134,8 +184,41 @@ impl Running {
         }
     }
 
-    /// The next message, definitions and log lines handled on the way. Cancel-safe: bytes are kept.
-    pub(super) async fn next(&mut self, scope: &Scope<'_>) -> Result<ToAgent, Failure> {
+    /// Waits until a plugin that was told to stop has ended. What it still logs or emits counts; what it defines
+    /// or retires does not, because the next one may have declared it already.
+    pub(super) async fn farewell(&mut self, scope: &Scope<'_>) {
+        while let Ok(message) = self.message().await {
+            if self.hear_out(scope, message).is_err() {
+                break;
+            }
+        }
+        if matches!(self.child, Child::Process { .. }) {
+            self.child.wait().await;
+        }
+    }
+
+    fn hear_out(&mut self, scope: &Scope<'_>, message: ToAgent) -> Result<(), Failure> {
+        match message {
+            ToAgent::Log { level, message } => self.log(scope, level, &message),
+            ToAgent::Event(event) => self.events.take(*event)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The next message, definitions, events and log lines handled on the way. Cancel-safe: bytes are kept.
+    async fn next(&mut self, scope: &Scope<'_>) -> Result<ToAgent, Failure> {
+        loop {
+            let message = self.message().await?;
+            if let Some(message) = self.absorb(scope, message)? {
+                return Ok(message);
+            }
+            self.check_bounds(scope.settings)?;
+        }
+    }
+
+    /// The next message. Cancel-safe.
+    async fn message(&mut self) -> Result<ToAgent, Failure> {
         loop {
             let decoded = match link::frame(&self.input) {
                 Ok(None) => {
@@ -148,33 +231,48 @@ impl Running {
             let (message, whole) =
                 decoded.map_err(|error| lost(LostReason::Protocol, error.to_string()))?;
             self.input.drain(..whole);
-            if let Some(message) = self.absorb(scope, message) {
-                return Ok(message);
-            }
-            self.check_bounds(scope.settings)?;
+            return Ok(message);
         }
     }
 
-    pub(super) async fn fill(&mut self) -> Result<(), Failure> {
+    /// Reads more, and keeps an eye on everything else that can happen meanwhile.
+    async fn fill(&mut self) -> Result<(), Failure> {
         loop {
-            let gone = || lost(LostReason::Exited, "went away");
-            self.link.readable().await.map_err(|_| gone())?;
+            let has_ended = tokio::select! {
+                ready = self.link.readable() => {
+                    ready.map_err(|_| gone())?;
+                    false
+                }
+                // A child of the plugin may hold the link open, so its end alone is not enough to go by.
+                _ = self.child.wait() => true,
+                _ = self.memory.tick() => {
+                    self.check_memory()?;
+                    continue;
+                }
+                () = self.events.room() => {
+                    self.events.pass_on();
+                    continue;
+                }
+            };
             self.input.reserve(READ_BYTES);
             match self.link.try_read_buf(&mut self.input) {
-                Ok(0) => return Err(gone()),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(gone()),
+                Ok(1..) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !has_ended => {}
+                Ok(0) | Err(_) => return Err(gone()),
             }
         }
     }
 
-    /// Handles definitions and log lines, gives back the rest.
-    pub(super) fn absorb(&mut self, scope: &Scope<'_>, message: ToAgent) -> Option<ToAgent> {
+    /// Handles definitions, events, answers and log lines, gives back the rest.
+    fn absorb(&mut self, scope: &Scope<'_>, message: ToAgent) -> Result<Option<ToAgent>, Failure> {
         match message {
             ToAgent::Metric(definition) => {
-                let id = scope.define(*definition);
-                self.metrics.push(id);
+                let defined = scope.define(*definition);
+                if let Err(error) = &defined {
+                    self.refused_metric
+                        .get_or_insert_with(|| format!("{error}; it has no samples"));
+                }
+                self.metrics.push(defined.ok());
             }
             ToAgent::Series { metric, values } => {
                 let metric = self.metrics.get(metric as usize).copied().flatten();
@@ -185,23 +283,58 @@ impl Running {
                 if let Some(slot) = self.series.get_mut(series as usize)
                     && let Some(id) = slot.take()
                 {
-                    scope.catalog.retire(id);
+                    self.claims.retire(id, scope.catalog);
                 }
             }
-            ToAgent::Log { level, message } => {
-                self.log_lines += 1;
-                if self.log_lines <= LOG_LINES_MAX {
-                    noise::log(&scope.settings.name, level, &message);
+            ToAgent::Log { level, message } => self.log(scope, level, &message),
+            ToAgent::Event(event) => self.events.take(*event)?,
+            ToAgent::Found { id, code, answer } => {
+                // One that was given up by who asked it answers too late, with an older number.
+                if id == self.questions
+                    && let Some(reply) = self.asked.take()
+                {
+                    let answer = if code == abi::OK {
+                        Ok(answer)
+                    } else {
+                        Err(Failure::Refused(answer))
+                    };
+                    let _ = reply.send(answer);
                 }
             }
-            other => return Some(other),
+            other => return Ok(Some(other)),
         }
-        None
+        Ok(None)
+    }
+
+    /// Hands a question to the plugin; one at a time.
+    pub(super) async fn ask(&mut self, question: Question) {
+        let Question {
+            name,
+            parameter,
+            reply,
+        } = question;
+        if self.asked.as_ref().is_some_and(|asked| !asked.is_closed()) {
+            let busy = "is still answering another question".to_owned();
+            let _ = reply.send(Err(Failure::Refused(busy)));
+            return;
+        }
+        self.questions = self.questions.wrapping_add(1);
+        let id = self.questions;
+        let lookup = ToHost::Lookup {
+            id,
+            name,
+            parameter,
+        };
+        match self.send(&lookup).await {
+            Ok(()) => self.asked = Some(reply),
+            // Whoever listens to the link hears of its end as well.
+            Err(failure) => drop(reply.send(Err(failure))),
+        }
     }
 
     /// The host keeps these bounds too; a plugin that writes to the link by itself, or whose labels churn without
     /// end, is started anew, which gives back what its definitions took here.
-    pub(super) fn check_bounds(&self, settings: &Settings) -> Result<(), Failure> {
+    fn check_bounds(&self, settings: &Settings) -> Result<(), Failure> {
         let series_max = settings.series_max.saturating_mul(SERIES_CHURN_MAX);
         if self.metrics.len() > METRICS_MAX {
             let what = format!("declared more than {METRICS_MAX} metrics and was ended");
@@ -216,6 +349,30 @@ impl Running {
         Ok(())
     }
 
+    fn check_memory(&self) -> Result<(), Failure> {
+        let (Some(max), Some(used)) = (self.rss_max_bytes, self.child.rss_bytes()) else {
+            return Ok(());
+        };
+        if used <= max {
+            return Ok(());
+        }
+        let (used, max) = (used >> 20, max >> 20);
+        let what = format!("uses {used} MiB, more than rss_max = {max} MiB, and was ended");
+        Err(lost(LostReason::Memory, what))
+    }
+
+    fn log(&mut self, scope: &Scope<'_>, level: u8, message: &str) {
+        self.log_lines += 1;
+        if self.log_lines <= LOG_LINES_MAX {
+            noise::log(&scope.settings.name, level, message);
+        }
+    }
+
+    /// The catalog's series of a host's id; an error if the host never gave such an id.
+    pub(super) fn series_of(&self, id: u32) -> Result<Option<SeriesId>, UnknownSeries> {
+        self.series.get(id as usize).copied().ok_or(UnknownSeries)
+    }
+
     pub(super) fn live_series(&self) -> Vec<SeriesId> {
         self.series.iter().flatten().copied().collect()
     }
@@ -228,64 +385,16 @@ impl Running {
         self.log_lines = 0;
     }
 
-    /// Ends the whole group, the plugin's own children too, and reaps the child. A child that was ending by
-    /// itself keeps its own status.
-    pub(super) async fn kill(mut self) -> Option<Failure> {
-        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
-        self.process.wait().await.ok().map(how)
+    /// Ends the host. A thread only sees that its link has ended.
+    pub(super) async fn kill(&mut self) {
+        let _ = rustix::net::shutdown(&self.link, Shutdown::Both);
+        self.child.kill().await;
     }
 }
 
-fn how(status: ExitStatus) -> Failure {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => lost(LostReason::Killed, format!("was ended by signal {signal}")),
-        (_, code) => lost(
-            LostReason::Exited,
-            format!("exited with code {}", code.unwrap_or(0)),
-        ),
-    }
-}
+/// A sample of a series that was never declared.
+pub(super) struct UnknownSeries;
 
-impl Scope<'_> {
-    pub(super) fn define(&self, definition: MetricDefinition) -> Option<MetricId> {
-        let (plugin, topic) = {
-            let tables = self.catalog.read();
-            let collector = tables.collector(self.collector);
-            (collector.plugin.clone(), collector.topic.clone())
-        };
-        let mut labels = definition.labels;
-        if self.settings.labelled {
-            labels.insert(0, "instance".to_owned());
-        }
-        let metric = Metric {
-            name: definition.name,
-            help: definition.help,
-            topic,
-            plugin,
-            kind: definition.kind,
-            unit: definition.unit,
-            tier: definition.tier,
-            labels,
-            otel: Some(definition.otel).filter(|otel| !otel.is_empty()),
-            chart: definition.chart,
-        };
-        self.catalog
-            .define_metric(self.collector, metric)
-            .inspect_err(|error| tracing::warn!(plugin = %self.settings.name, "{error}"))
-            .ok()
-    }
-
-    pub(super) fn define_series(
-        &self,
-        metric: MetricId,
-        mut values: Vec<String>,
-    ) -> Option<SeriesId> {
-        if self.settings.labelled {
-            values.insert(0, self.settings.name.clone());
-        }
-        self.catalog
-            .define_series(self.collector, metric, values)
-            .inspect_err(|error| tracing::debug!(plugin = %self.settings.name, "{error}"))
-            .ok()
-    }
+fn gone() -> Failure {
+    lost(LostReason::Exited, "went away")
 }

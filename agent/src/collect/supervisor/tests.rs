@@ -1,110 +1,107 @@
+mod reload;
+mod rig;
+
 use super::*;
-use crate::catalog::SERIES_MAX;
-
-/// A source whose first start declares two series, whose second fails, and whose third declares one.
-struct Shrinking {
-    catalog: Catalog,
-    collector: CollectorId,
-    starts: usize,
-    collects: usize,
-    series: Vec<SeriesId>,
-}
-
-impl Shrinking {
-    fn declare(&self, name: &str) -> SeriesId {
-        let metric = Metric::for_test(name, Kind::Gauge, Tier::Fast, &[]);
-        let metric = self.catalog.define_metric(self.collector, metric).unwrap();
-        self.catalog
-            .define_series(self.collector, metric, Vec::new())
-            .unwrap()
-    }
-}
-
-fn lost(reason: LostReason) -> Failure {
-    let message = "as the script says".to_owned();
-    Failure::Lost { reason, message }
-}
-
-impl Runner for Shrinking {
-    async fn start(&mut self) -> Result<(), Failure> {
-        self.starts += 1;
-        self.series = match self.starts {
-            1 => vec![self.declare("stays"), self.declare("goes")],
-            2 => Vec::new(),
-            _ => vec![self.declare("stays")],
-        };
-        if self.starts == 2 {
-            return Err(lost(LostReason::Start));
-        }
-        Ok(())
-    }
-
-    async fn collect(&mut self, _: &Tick, _: TierSet) -> Result<Collected, Failure> {
-        self.collects += 1;
-        if self.collects == 2 {
-            return Err(lost(LostReason::Exited));
-        }
-        Ok(Collected::default())
-    }
-
-    async fn died(&mut self) -> Failure {
-        std::future::pending().await
-    }
-
-    async fn stop(&mut self) {}
-
-    fn rss_bytes(&self) -> Option<u64> {
-        None
-    }
-
-    fn series(&self) -> Vec<SeriesId> {
-        self.series.clone()
-    }
-}
+use crate::protocol::PluginPhase;
+use rig::{Rig, ms, settings};
+use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_declared_again_is_retired_also_after_a_start_that_failed() {
-    let (bus, mut queues) = Bus::new(&[("test", 64)]);
-    let catalog = Catalog::default();
-    let collector = catalog.register("c", "p", "t", SERIES_MAX);
-    let parts = Parts {
-        clock: Clock::simulated(1_700_000_000_000),
-        tiers: Tiers::default(),
-        catalog: catalog.clone(),
-        bus,
-        board: Board::default(),
-    };
-    let settings = Settings {
-        name: "c".to_owned(),
-        plugin: "p".to_owned(),
-        library: "/nowhere".into(),
-        config: serde_json::Value::Null,
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_millis(800),
-        series_max: SERIES_MAX,
-        labelled: false,
-    };
-    let runner = Shrinking {
-        catalog: catalog.clone(),
-        collector,
-        starts: 0,
-        collects: 0,
-        series: Vec::new(),
-    };
-    let supervisor = Supervisor::new(settings, collector, parts, Arc::default(), runner);
-    let (stop, stops) = watch::channel(false);
-    let running = tokio::spawn(supervisor.run(stops));
-    let mut ups = Vec::new();
-    while ups.len() < 2 || ups.ends_with(&[false]) || !ups.contains(&false) {
-        ups.push(queues[0].next().await.expect("a batch every tick").up);
+    let mut rig = Rig::start(settings(
+        json!({"declare": ["stays", "goes"], "dies_at": [3]}),
+    ));
+    rig.ups(2).await;
+    // Its second start fails, and its third declares less.
+    rig.script(json!({"declare": ["stays"], "fails_starts": 1, "dies_at": [3]}));
+    while rig.batch().await.up {}
+    while !rig.batch().await.up {}
+    rig.stop().await;
+    assert_eq!(rig.retired(), ["goes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_opens_is_told_and_closes_after_a_good_minute() {
+    let mut rig = Rig::start(settings(json!({"fails_starts": 6})));
+    while rig.info().phase != PluginPhase::Open {
+        rig.batch().await;
     }
-    stop.send_replace(true);
-    running.await.unwrap();
-    let tables = catalog.read();
-    let retired: Vec<_> = tables
-        .all_series()
-        .filter(|(_, series)| series.retired)
-        .map(|(_, series)| tables.metric(series.metric).name.as_str())
-        .collect();
-    assert_eq!(retired, ["goes"]);
+    let info = rig.info();
+    assert!(
+        info.error
+            .as_deref()
+            .is_some_and(|e| e.contains("only probed")),
+        "{info:?}"
+    );
+    let shown = rig.component();
+    assert_eq!((shown.up, shown.error), (false, info.error));
+    assert!(
+        info.next_start_at.is_some_and(|at| at > info.since),
+        "it says when"
+    );
+    assert!(rig.stats.circuit_open.load(Ordering::Relaxed));
+    // It is probed all the while, and comes back.
+    while !rig.batch().await.up {}
+    assert_eq!(rig.info().phase, PluginPhase::Running);
+    assert!(
+        rig.stats.circuit_open.load(Ordering::Relaxed),
+        "a moment is not enough"
+    );
+    let mut ticks = 0;
+    while rig.stats.circuit_open.load(Ordering::Relaxed) {
+        assert!(rig.batch().await.up);
+        ticks += 1;
+    }
+    assert!((60..=360).contains(&ticks), "closed after {ticks} s");
+    assert_eq!(rig.info().restarts["start"], 6);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_of_one_that_is_only_probed_starts_it_at_once() {
+    let mut rig = Rig::start(settings(json!({"fails_starts": 1_000})));
+    while rig.info().phase != PluginPhase::Open {
+        rig.batch().await;
+    }
+    let before = rig.clock.mono();
+    rig.wish(settings(json!({"declare": ["new"]})));
+    while !rig.batch().await.up {}
+    assert!(rig.clock.mono() - before < ms(1_500), "without the pause");
+    assert!(!rig.stats.circuit_open.load(Ordering::Relaxed));
+    let info = rig.info();
+    assert_eq!((info.phase, info.error), (PluginPhase::Running, None));
+    assert_eq!(info.reload.unwrap().outcome, "switched");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_counted_and_named_once() {
+    let mut rig = Rig::start(settings(json!({"refuses": 3})));
+    rig.ups(4).await;
+    rig.stop().await;
+    let info = rig.info();
+    assert!(info.samples_refused >= 12, "{info:?}");
+    let message = "3 samples were refused: not a finite number";
+    assert_eq!(info.error.as_deref(), Some(message));
+    let [fault] = info.faults.as_slice() else {
+        panic!("{info:?}")
+    };
+    assert_eq!(
+        (fault.reason.as_str(), fault.message.as_str()),
+        ("refused", message)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_stuck_is_not_started_until_it_is_not() {
+    let mut rig = Rig::start(settings(json!({"dies_at": [3], "stuck_looks": 40})));
+    rig.ups(2).await;
+    while rig.info().phase != PluginPhase::Stuck {
+        rig.batch().await;
+    }
+    let starts = rig.said("starts");
+    while !rig.batch().await.up {}
+    assert_eq!(rig.said("starts"), starts + 1, "{:?}", rig.log());
+    assert_eq!(rig.info().restarts["exited"], 1, "waiting is no failure");
+    rig.stop().await;
 }
