@@ -1,12 +1,13 @@
 //! The whole agent: the only file that knows all parts. It wires them, starts them and stops them in order.
 //!
 //! The store is opened first: it refuses a folder that another agent has. Stop order: the server stops accepting and
-//! tells its clients when to come back, collectors stop, the bus drains into the hub, the alerts and the store, the
-//! alerts write what changed, the hub ends, the store flushes and syncs. Each step is bounded, and what does not end
-//! is named in the log.
+//! tells its clients when to come back, collectors stop, their events are stored, the bus drains into the hub, the
+//! alerts and the store, the alerts write what changed, the hub ends, the store flushes and syncs. Each step is
+//! bounded, and what does not end is named in the log.
 
 mod alerting;
 mod collectors;
+mod plugin_events;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,6 +23,8 @@ use crate::bus::{Bus, Queue};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::collect::Runner;
+use crate::collect::library::Shelf;
+use crate::collect::lookup::Lookups;
 use crate::collect::process::Process;
 use crate::collect::spawner::Spawner;
 use crate::collect::stats::Registry;
@@ -37,7 +40,10 @@ use crate::{control, introspect, machine};
 use alerting::Alerting;
 use collectors::Collectors;
 pub use collectors::MakeRunner;
+use plugin_events::PluginEvents;
 
+/// The folder of the libraries that are loaded, in the data folder.
+const PLUGINS: &str = "plugins";
 /// Batches that may wait for the hub: 17 minutes of one collector, or a minute of sixteen.
 const HUB_QUEUE_BATCHES: usize = 1_024;
 /// Each step of the stop.
@@ -102,6 +108,7 @@ pub struct App<R: Runner = Process> {
     introspect: Task,
     hub_task: Task,
     alerting: Alerting,
+    plugin_events: PluginEvents,
     store: Task,
     engine: Arc<Engine>,
 }
@@ -114,13 +121,51 @@ impl<R: Runner> std::fmt::Debug for App<R> {
     }
 }
 
+/// The data folder, which is this process's alone, with what outlives an agent opened.
+#[derive(Debug)]
+pub struct Prepared {
+    engine: Arc<Engine>,
+    shelf: Arc<Shelf>,
+}
+
+impl Prepared {
+    /// Where the libraries are that may be loaded.
+    pub const fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+}
+
+/// Makes or takes the data folder. It comes before the start, because plugins judge their configuration in
+/// between, and no library runs that was not checked and copied into the folder.
+pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, StartError> {
+    prepare_folder(&config.data_dir)?;
+    // The store locks the folder, and leaves alone what is another agent's or a newer one's.
+    let engine = Engine::open(&config.data_dir, config.store, clock.now_ms())?;
+    let path = config.data_dir.join(PLUGINS);
+    let shelf = match Shelf::open(&path) {
+        Ok(shelf) => shelf,
+        Err(error) => return Err(StartError::DataDir { path, error }),
+    };
+    if let Some(folder) = shelf.open_above() {
+        let (folder, path) = (folder.display(), path.display());
+        tracing::warn!(
+            "anybody may write to {folder}, and so put other plugins in the place of {path}; `chmod 755 {folder}`"
+        );
+    }
+    Ok(Prepared {
+        engine: Arc::new(engine),
+        shelf: Arc::new(shelf),
+    })
+}
+
 impl App {
-    /// Starts everything, each plugin in a process of its own.
-    pub fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let spawner = Spawner::start().map_err(StartError::Spawner)?;
-        let make =
-            move |settings, catalog, id| Process::new(settings, spawner.clone(), catalog, id);
-        Self::start_with(config, clock, Box::new(make))
+    /// Starts everything, each plugin as its configuration has it.
+    pub fn start(config: Config, clock: Clock, prepared: Prepared) -> Result<Self, StartError> {
+        let spawner = Spawner::start_reaping().map_err(StartError::Spawner)?;
+        let make = move |settings, catalog, id, events| {
+            Process::new(settings, spawner.clone(), catalog, id).with_events(events)
+        };
+        Self::start_with(config, clock, prepared, Box::new(make))
     }
 }
 
@@ -129,14 +174,9 @@ impl<R: Runner> App<R> {
     pub fn start_with(
         config: Config,
         clock: Clock,
+        Prepared { engine, shelf }: Prepared,
         make_runner: MakeRunner<R>,
     ) -> Result<Self, StartError> {
-        prepare_folder(&config.data_dir)?;
-        let engine = Arc::new(Engine::open(
-            &config.data_dir,
-            config.store,
-            clock.now_ms(),
-        )?);
         let (listener, address) = listen(config.listen)?;
         let (stop_control, controlling) = prepare_control(&config.data_dir, &clock, &engine)?;
         let (bus, queues) = Bus::new(&[
@@ -157,6 +197,8 @@ impl<R: Runner> App<R> {
             queue,
         });
         let alerting = Alerting::start(&engine, &clock, &catalog, alerts_queue, &config, &hub);
+        let plugin_events =
+            PluginEvents::start(&engine.core, &clock, &board, &hub).map_err(StoreError::from)?;
         let parts = Parts {
             clock: clock.clone(),
             tiers,
@@ -165,12 +207,13 @@ impl<R: Runner> App<R> {
             board,
         };
         // Before the server accepts: a client may subscribe to every configured topic at once.
-        let mut collectors = Collectors::new(parts.clone(), make_runner);
+        let outbox = plugin_events.outbox.clone();
+        let mut collectors = Collectors::new(parts.clone(), outbox, make_runner, shelf);
         config
             .collectors
             .iter()
-            .cloned()
             .for_each(|instance| collectors.start(instance));
+        collectors.sweep();
         let (stop_server, server_stops) = watch::channel(false);
         let state = State {
             config: config.http.clone(),
@@ -180,6 +223,8 @@ impl<R: Runner> App<R> {
             board: parts.board.clone(),
             current,
             alerts: alerting.alerts.clone(),
+            plugins: collectors.stats.clone(),
+            plugin_events: Arc::clone(&plugin_events.kept),
             hub: hub.clone(),
             started_at: clock.now_ms(),
             agent_id: random_id(),
@@ -215,6 +260,7 @@ impl<R: Runner> App<R> {
             introspect: Task::spawn("introspection", introspect),
             hub_task: Task::spawn("hub", run_hub),
             alerting,
+            plugin_events,
             control: Task::spawn("agent.sock", controlling),
             store: Task::spawn("store", storing),
             engine,
@@ -249,7 +295,12 @@ impl<R: Runner> App<R> {
         &self.collectors.stats
     }
 
-    /// Takes over what can change in a running agent: collectors are stopped, started and started anew.
+    /// Where plugins are asked.
+    pub const fn lookups(&self) -> &Lookups {
+        &self.collectors.lookups
+    }
+
+    /// Takes over what can change in a running agent: collectors are stopped, started and exchanged.
     /// Gives back the sections that only a restart would change; they keep their old values.
     pub async fn reload(&mut self, new: Config) -> Vec<&'static str> {
         let fixed: Vec<_> = self
@@ -280,6 +331,7 @@ impl<R: Runner> App<R> {
         self.collectors.stop_all().await;
         self.stop_introspect.send_replace(true);
         self.introspect.join(step()).await;
+        self.plugin_events.stop(step()).await;
         let last = step();
         // The last handles of bus and hub go, so the queues end, and with them the alerts, the hub and the store.
         drop((parts, self.hub));

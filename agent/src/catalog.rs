@@ -24,6 +24,8 @@ pub const SERIES_EVER_FACTOR: usize = 500;
 pub const METRICS_MAX: usize = 500;
 /// Bytes of a name or a label value.
 pub const NAME_BYTES_MAX: usize = 256;
+/// The label of a histogram's buckets: their upper bound.
+pub const BOUND_LABEL: &str = "le";
 
 /// Position of a metric in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -27,7 +27,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::collect::host;
+use crate::collect::{host, library};
 use crate::config::{Config, ConfigErrors, Source};
 
 /// Must be the first argument, so that a plugin's process never builds the parser.
@@ -52,9 +52,9 @@ enum Command {
     Run,
     /// Check the configuration, the plugins' own keys included, and say what it comes to
     Check,
-    /// Try and look at plugins
+    /// Write, try, measure and look at plugins
     #[command(subcommand)]
-    Plugin(PluginCommand),
+    Plugin(plugin::Command),
     /// Show the history of some metrics, as a table or as JSON
     Query(query::Arguments),
     /// Write samples or points as OpenMetrics, JSON lines or CSV
@@ -86,30 +86,6 @@ enum Command {
     },
     /// Print version, platform and allocator
     Version {
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum PluginCommand {
-    /// Run a plugin for some ticks without an agent and print its samples
-    RunOnce {
-        /// Name of a plugin or an instance of the configuration, or path of a library
-        #[arg(value_name = "NAME|FILE")]
-        plugin: String,
-        /// How many ticks; the first is immediate
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-        ticks: u32,
-        /// Print one JSON object for each tick
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print what a library says of itself, without running any of its code
-    Inspect {
-        /// Path of the library
-        file: PathBuf,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -203,12 +179,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command.unwrap_or(Command::Run) {
         Command::Run => run::run(config),
         Command::Check => check::run(config),
-        Command::Plugin(PluginCommand::RunOnce {
-            plugin,
-            ticks,
-            json,
-        }) => plugin::run_once(config, &plugin, ticks, json),
-        Command::Plugin(PluginCommand::Inspect { file, json }) => plugin::inspect(&file, json),
+        Command::Plugin(command) => plugin::run(config, command),
         Command::Query(arguments) => query::run(config, arguments),
         Command::Export(arguments) => export::run(config, arguments),
         Command::Backup { file, data_dir } => backup::run(config, data_dir, &file),
@@ -218,9 +189,11 @@ fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// The configuration of this process: the file and its environment.
+/// The configuration of this process: the file, its environment, and the plugins that run without either.
 fn load(path: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
-    Config::load(path, std::env::vars_os())
+    let (mut config, source) = Config::load(path, std::env::vars_os())?;
+    config.run_unasked(&library::unasked());
+    Ok((config, source))
 }
 
 /// A runtime on this thread, for subcommands that try plugins.

@@ -1,10 +1,11 @@
 //! The HTTP server: every request from outside comes through here.
 //!
 //! GET `/healthz`, `/metrics`, `/api/catalog`, `/api/dashboard/metrics[?topic=]`,
-//! `/api/dashboard/metrics/history?metric=`, `/api/dashboard/alerts[?state=]`, `/dashboard/…` (`/` and
-//! `/dashboard` lead there) and `/ws`; HEAD as GET, except for `/ws`. `listener` accepts and bounds
-//! connections, `guard` decides who may ask, `router` finds the handler, the other files are one area each.
-//! Handlers read the catalog, the current values and the health board; live data comes from the hub, the past
+//! `/api/dashboard/metrics/history?metric=`, `/api/dashboard/alerts[?state=]`, `/api/dashboard/plugins`,
+//! `/api/dashboard/plugins/events[?collector=&limit=]`, `/dashboard/…` (`/` and `/dashboard` lead there) and
+//! `/ws`; HEAD as GET, except for `/ws`. `listener` accepts and bounds connections, `guard` decides who may ask,
+//! `router` finds the handler, the other files are one area each. Handlers read the catalog, the current values,
+//! the health board and what the collectors count; live data comes from the hub, the past and the plugins' events
 //! from the store. It collects nothing, and nothing outside of it knows hyper or fastwebsockets.
 
 mod alerts;
@@ -19,6 +20,8 @@ pub mod guard;
 mod health;
 mod history;
 mod listener;
+mod plugins;
+mod query;
 mod router;
 mod seats;
 mod ws;
@@ -36,6 +39,8 @@ pub use listener::serve;
 use crate::alerts::Alerts;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tier, Tiers};
+use crate::collect::events::kept::Kept;
+use crate::collect::stats::Registry;
 use crate::current::Current;
 use crate::health::Board;
 use crate::hub::Hub;
@@ -94,6 +99,10 @@ pub struct State {
     pub board: Board,
     /// Rules and alerts.
     pub alerts: Alerts,
+    /// What the collectors count.
+    pub plugins: Registry,
+    /// Stored events of plugins.
+    pub plugin_events: Arc<Kept>,
     /// Live data.
     pub hub: Hub,
     /// The machine.

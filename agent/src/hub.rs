@@ -206,11 +206,14 @@ impl Hub {
     }
 
     /// Sends an event to everybody who is subscribed to `admin`, in the order of the calls. It is encoded once;
-    /// while the hub is busy this waits, and a client that does not keep up is closed with 4008.
-    pub async fn announce(&self, event: &ServerEvent<impl Serialize>) -> Result<(), Closed> {
+    /// while the hub is busy this waits, and a client that does not keep up is closed with 4008. Gives the bytes
+    /// that each client is sent.
+    pub async fn announce(&self, event: &ServerEvent<impl Serialize>) -> Result<usize, Closed> {
         let frame = lane::json_frame(event);
+        let bytes = frame.bytes().len();
         let request = Request::Announce { frame };
-        self.requests.send(request).await.map_err(|_| Closed)
+        self.requests.send(request).await.map_err(|_| Closed)?;
+        Ok(bytes)
     }
 
     /// Forgets a client that is gone. It never waits and is never lost.

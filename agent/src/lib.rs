@@ -28,6 +28,7 @@ pub mod log;
 mod machine;
 mod matching;
 pub mod moment;
+mod proc;
 pub mod protocol;
 pub mod store;
 #[cfg(test)]

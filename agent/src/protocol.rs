@@ -6,6 +6,7 @@
 
 mod alerts;
 mod history;
+mod plugins;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ use crate::catalog::{ChartHint, Kind, Unit};
 use crate::clock::Tier;
 pub use alerts::{AlertInfo, AlertState, AlertsAnswer, Comparison, RuleInfo, Severity};
 pub use history::{Aggregation, HistoryAnswer, HistorySeries, Resolution};
+pub use plugins::{
+    PluginEventInfo, PluginEventsAnswer, PluginFault, PluginInfo, PluginPhase, PluginReload,
+    PluginsAnswer,
+};
 
 /// Label names with values, in the metric's order.
 pub type Labels = indexmap::IndexMap<String, String>;

@@ -64,6 +64,13 @@ fn render() -> String {
         protocol::AlertInfo,
         protocol::RuleInfo,
         protocol::AlertsAnswer,
+        protocol::PluginPhase,
+        protocol::PluginFault,
+        protocol::PluginReload,
+        protocol::PluginInfo,
+        protocol::PluginsAnswer,
+        protocol::PluginEventInfo,
+        protocol::PluginEventsAnswer,
         protocol::ServerEvent<()>,
     ];
     declare("type Catalog = CatalogAnswer;".to_owned());

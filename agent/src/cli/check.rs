@@ -1,14 +1,17 @@
 //! `barograph check`: is the configuration good, down to the plugins' own keys?
 //!
 //! Each plugin judges its keys in a process of its own, as it would when the agent runs. Everything that is
-//! wrong goes to stderr, each with its file and line; what the configuration comes to goes to stdout.
+//! wrong or unwise goes to stderr, each with its file and line; what the configuration comes to goes to stdout.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::{Failure, load, short_runtime};
+use crate::collect::library::Shelf;
 use crate::collect::{self, PluginConfigError, Settings};
-use crate::config::{Config, ConfigError, ConfigErrors, HOST_KEYS, Instance, Source, unknown_key};
+use crate::config::{
+    Config, ConfigError, ConfigErrors, HOST_KEYS, Instance, Source, Unusable, unknown_key,
+};
 
 /// A plugin names one mistake at a time; this many are asked for.
 const MISTAKES_MAX: usize = 20;
@@ -17,15 +20,37 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let (config, source) = load(path)?;
     let mut found = Vec::new();
     let mut errors = Vec::new();
+    let mut warnings = Vec::new();
     let runtime = short_runtime()?;
+    // Not the agent's own: a check leaves nothing behind.
+    let shelf = Shelf::temporary()
+        .map_err(|error| Failure::Running(format!("no folder for copies of libraries: {error}")))?;
     for instance in &config.collectors {
-        match instance.settings() {
-            Ok(settings) => {
+        match instance.resolve(&shelf) {
+            Ok(resolved) => {
+                let settings = resolved.settings;
+                if let Err(message) = collect::check_name(&settings) {
+                    let unusable = Unusable {
+                        key: Some("path"),
+                        message,
+                    };
+                    errors.push(of_library(unusable, instance, &source));
+                    continue;
+                }
                 errors.extend(runtime.block_on(check_plugin(instance, settings.clone(), &source)));
                 found.push(settings);
+                let place = &instance.sections()[0];
+                warnings.extend(resolved.warnings.iter().map(|warning| {
+                    let warning = source.error(place, format!("warning: {warning}"));
+                    warning.to_string()
+                }));
             }
-            Err(message) => errors.push(source.error(&instance.sections()[0], message)),
+            Err(unusable) => errors.push(of_library(unusable, instance, &source)),
         }
+    }
+    for warning in warnings {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(io::stderr(), "{warning}");
     }
     if let Some(errors) = ConfigErrors::new(errors) {
         return Err(errors.into());
@@ -35,8 +60,18 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A library that can't be used, with the line of the key that asks too much of it, else of the section.
+fn of_library(unusable: Unusable, instance: &Instance, source: &Source) -> ConfigError {
+    let sections = instance.sections();
+    let key = unusable.key.and_then(|key| {
+        let plugin = sections.last()?;
+        Some(format!("{plugin}.{key}")).filter(|key| source.contains(key))
+    });
+    source.error(key.as_ref().unwrap_or(&sections[0]), unusable.message)
+}
+
 /// What the plugin has against its keys.
-async fn check_plugin(
+pub(super) async fn check_plugin(
     instance: &Instance,
     mut settings: Settings,
     source: &Source,

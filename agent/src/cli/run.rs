@@ -1,22 +1,26 @@
 //! `barograph run`: the agent from its first line of log to its last.
 //!
 //! SIGTERM and SIGINT stop it within [`STOP_MAX`]; a second one ends it at once. SIGHUP reads the
-//! configuration again: what is wrong with it is logged and the old one stays, else the agent takes over
-//! what it can and names what needs a restart. The one line on stdout is the page's address.
+//! configuration again, and looks at the plugins' libraries: what is wrong with the configuration is logged
+//! and the old one stays, else the agent takes over what it can and names what needs a restart. The one line on
+//! stdout is the page's address.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::check::check_keys;
 use super::{Failure, load};
-use crate::app::{App, StartError};
+use crate::app::{self, App, StartError};
 use crate::clock::Clock;
+use crate::collect::library::Shelf;
+use crate::collect::spawner::Spawner;
 use crate::config::{Config, ConfigError, ConfigErrors, Source};
 use crate::log;
 
@@ -108,7 +112,13 @@ async fn serve(
 ) -> Result<(), Failure> {
     // Before anything is started, so that no signal finds a half-built agent.
     let mut signals = Signals::new()?;
-    let mut checks = Checks::start(&config, source);
+    let clock = Clock::system();
+    let prepared = app::prepare(&config, &clock)?;
+    let shelf = Arc::clone(prepared.shelf());
+    // Also what a plugin leaves behind while it checks its configuration is found.
+    Spawner::reap_from_now()
+        .map_err(|error| Failure::Running(format!("plugins can't be started: {error}")))?;
+    let mut checks = Checks::start(&config, source, &shelf);
     checks.finish().await?;
     let file = source.file().map(|file| file.display().to_string());
     info!(
@@ -116,8 +126,13 @@ async fn serve(
         config = file,
         "starting"
     );
+    if config.collectors.is_empty() {
+        warn!(
+            "nothing is collected: no plugin is configured, and none that was found runs without that"
+        );
+    }
     let mut known = config.clone();
-    let mut app = App::start(config, Clock::system())?;
+    let mut app = App::start(config, clock, prepared)?;
     announce(&app);
     let name = loop {
         tokio::select! {
@@ -125,7 +140,7 @@ async fn serve(
                 Request::Stop(name) => break name,
                 // Plugins that hang can make it last, and a stop does not wait for that.
                 Request::Reload => tokio::select! {
-                    () = reload(path.as_deref(), &mut known, &mut app, log, &mut checks) => {}
+                    () = reload(path.as_deref(), &mut known, &mut app, log, &mut checks, &shelf) => {}
                     name = signals.stop() => break name,
                 },
             },
@@ -163,14 +178,20 @@ async fn stop(app: App, signals: &mut Signals) -> Result<(), Failure> {
 struct Checks(JoinSet<Vec<ConfigError>>);
 
 impl Checks {
-    fn start(config: &Config, source: &Source) -> Self {
+    fn start(config: &Config, source: &Source, shelf: &Arc<Shelf>) -> Self {
         let mut checks = JoinSet::new();
         for instance in &config.collectors {
-            let Ok(settings) = instance.settings() else {
-                continue;
-            };
-            let (instance, source) = (instance.clone(), source.clone());
-            checks.spawn(async move { check_keys(&instance, settings, &source).await });
+            let (instance, source, shelf) = (instance.clone(), source.clone(), Arc::clone(shelf));
+            checks.spawn(async move {
+                // Reads the library where it has changed; collectors that run are served meanwhile.
+                let resolving = instance.clone();
+                let settings = spawn_blocking(move || resolving.settings(&shelf)).await;
+                match settings {
+                    Ok(Ok(settings)) => check_keys(&instance, settings, &source).await,
+                    // A library that can't be used is said by whoever would run it.
+                    _ => Vec::new(),
+                }
+            });
         }
         Self(checks)
     }
@@ -213,10 +234,11 @@ async fn reload(
     app: &mut App,
     log: &log::Handle,
     checks: &mut Checks,
+    shelf: &Arc<Shelf>,
 ) {
     let loaded = match load(path) {
         Ok((new, source)) => {
-            *checks = Checks::start(&new, &source);
+            *checks = Checks::start(&new, &source, shelf);
             checks.finish().await.map(|()| new)
         }
         Err(errors) => Err(errors),

@@ -2,6 +2,7 @@
 
 use super::State;
 use super::error::{Answer, Error, excerpt, json};
+use super::query::pairs;
 use crate::protocol::AlertState;
 
 /// What `state` may be.
@@ -20,9 +21,7 @@ pub(super) fn alerts(state: &State, query: Option<&str>) -> Result<Answer, Error
 /// Refuses what it does not know, so that a typo is not taken for "everything".
 fn wanted(query: Option<&str>) -> Result<Option<AlertState>, Error> {
     let mut wanted = None;
-    let pairs = query.unwrap_or_default().split('&');
-    for pair in pairs.filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (key, value) in pairs(query.unwrap_or_default()) {
         if key != "state" {
             let key = excerpt(key.as_bytes());
             let message = format!("unknown query key `{key}`; known: state");

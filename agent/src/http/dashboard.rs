@@ -3,6 +3,7 @@
 use super::State;
 use super::catalog::topics;
 use super::error::{Answer, Error, excerpt, json};
+use super::query::pairs;
 
 /// GET `/api/dashboard/metrics[?topic=]`.
 pub(super) fn metrics(state: &State, query: Option<&str>) -> Result<Answer, Error> {
@@ -32,12 +33,7 @@ fn unknown(topic: &str, known: &[String]) -> Error {
 /// Refuses what it does not know, so that a typo is not taken for "everything".
 fn topic(query: Option<&str>) -> Result<Option<&str>, Error> {
     let mut topic = None;
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (key, value) in pairs(query.unwrap_or_default()) {
         if key != "topic" {
             let key = excerpt(key.as_bytes());
             return Err(

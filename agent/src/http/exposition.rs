@@ -1,12 +1,17 @@
 //! The answer of `/metrics`: every current series in the Prometheus text format, version 0.0.4.
 //!
 //! Metrics stand in definition order. Stale series are left out, so that a reader sees a gap and not the
-//! last value for ever. It only renders; the router answers.
+//! last value for ever. The three metrics of a histogram are one family (`histogram`), which stands where its
+//! buckets do. It only renders; the router answers.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Kind, SeriesId, Tables};
-use crate::current::{Current, by_metric};
+use crate::catalog::{Catalog, Kind, MetricId, SeriesId, Tables};
+use crate::current::{Current, View, by_metric};
+use histogram::Families;
+
+mod histogram;
 
 /// A sample older than this is not of the present, whatever became of its collector; the limit at which
 /// Prometheus itself stops showing a series.
@@ -15,39 +20,75 @@ const AGE_MAX_MS: i64 = 300_000;
 /// The whole text.
 pub fn render(catalog: &Catalog, current: &Current, now_ms: i64) -> String {
     let tables = catalog.read();
-    let view = current.read();
+    let present = present(&tables, &current.read(), now_ms);
+    let families = Families::of(&tables);
+    let mut rendered = HashSet::new();
     let mut out = String::with_capacity(16 * 1024);
-    let mut last = None;
-    for (id, series) in by_metric(&tables) {
-        let Some(latest) = view.latest(series) else {
-            continue;
-        };
-        if latest.stale || now_ms - latest.at_ms > AGE_MAX_MS {
+    for values in present.chunk_by(|a, b| a.metric == b.metric) {
+        let id = values[0].metric;
+        if let Some(family) = families.with(id) {
+            if rendered.insert(family.bucket) {
+                let [buckets, sums, counts] =
+                    [family.bucket, family.sum, family.count].map(|part| of_metric(&present, part));
+                family.render(&mut out, &tables, buckets, sums, counts);
+            }
             continue;
         }
         let metric = tables.metric(id);
-        if last != Some(id) {
-            last = Some(id);
-            render_head(&mut out, &metric.name, &metric.help, metric.kind);
+        let kind = match metric.kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+        };
+        render_head(&mut out, &metric.name, &metric.help, kind);
+        for value in values {
+            out.push_str(&metric.name);
+            render_labels(&mut out, &tables, value.series);
+            render_value(&mut out, value.value);
         }
-        out.push_str(&metric.name);
-        render_labels(&mut out, &tables, series);
-        render_value(&mut out, latest.value);
     }
     out
 }
 
-fn render_head(out: &mut String, name: &str, help: &str, kind: Kind) {
+/// The last value of a series, if it is of the present.
+#[derive(Clone, Copy, Debug)]
+struct Present {
+    metric: MetricId,
+    series: SeriesId,
+    value: f64,
+}
+
+/// By metric, in definition order.
+fn present(tables: &Tables, view: &View<'_>, now_ms: i64) -> Vec<Present> {
+    by_metric(tables)
+        .filter_map(|(metric, series)| {
+            let latest = view.latest(series)?;
+            let old = latest.stale || now_ms - latest.at_ms > AGE_MAX_MS;
+            (!old).then_some(Present {
+                metric,
+                series,
+                value: latest.value,
+            })
+        })
+        .collect()
+}
+
+/// Those of one metric.
+fn of_metric(present: &[Present], metric: MetricId) -> &[Present] {
+    let start = present.partition_point(|value| value.metric < metric);
+    let len = present[start..].partition_point(|value| value.metric == metric);
+    &present[start..start + len]
+}
+
+fn render_head(out: &mut String, name: &str, help: &str, kind: &str) {
     out.push_str("# HELP ");
     out.push_str(name);
     out.push(' ');
     escape(out, help, false);
     out.push_str("\n# TYPE ");
     out.push_str(name);
-    out.push_str(match kind {
-        Kind::Gauge => " gauge\n",
-        Kind::Counter => " counter\n",
-    });
+    out.push(' ');
+    out.push_str(kind);
+    out.push('\n');
 }
 
 /// A collector with a name of its own is one of several instances of its plugin, which may have the same
@@ -170,5 +211,72 @@ load{instance="second"} -1.5
             "",
             "old samples are not of the present"
         );
+    }
+
+    #[test]
+    fn a_histogram_is_one_family_with_its_buckets_by_bound() {
+        let catalog = Catalog::default();
+        let current = Current::new(catalog.clone());
+        let web = catalog.register("web", "web", "system", 100);
+        let second = catalog.register("second", "web", "system", 100);
+        let part = |collector, name, labels: &[(&str, &str)]| {
+            define(&catalog, collector, (name, "Time.", Kind::Counter), labels)
+        };
+        // As they are declared: the bound of 10 after that of 2.5, which is not their order as text.
+        let mut samples = Vec::new();
+        for (at, le) in (1..).zip(["0.5", "2.5", "10", "+Inf"]) {
+            let series = part(web, "wait_seconds_bucket", &[("path", "/"), ("le", le)]);
+            samples.push((series, f64::from(at)));
+        }
+        samples.push((part(web, "wait_seconds_sum", &[("path", "/")]), 7.5));
+        samples.push((part(web, "wait_seconds_count", &[("path", "/")]), 4.0));
+        samples.reverse();
+        apply(&current, web, &samples);
+        let bucket = [("path", "/"), ("le", "+Inf")];
+        let other = part(second, "wait_seconds_bucket", &bucket);
+        // Sum and count of the second instance did not come; alone, a `_sum` is a counter like any other.
+        apply(&current, second, &[(other, 9.0)]);
+        let lone = part(web, "lone_sum", &[]);
+        let gauge = ("own_bucket", "Own.", Kind::Gauge);
+        let own = define(&catalog, web, gauge, &[("le", "1")]);
+        samples.extend([(lone, 1.0), (own, 2.0)]);
+        apply(&current, web, &samples);
+        let expected = r#"# HELP wait_seconds Time.
+# TYPE wait_seconds histogram
+wait_seconds_bucket{path="/",le="0.5"} 1
+wait_seconds_bucket{path="/",le="2.5"} 2
+wait_seconds_bucket{path="/",le="10"} 3
+wait_seconds_bucket{path="/",le="+Inf"} 4
+wait_seconds_sum{path="/"} 7.5
+wait_seconds_count{path="/"} 4
+wait_seconds_bucket{instance="second",path="/",le="+Inf"} 9
+# HELP lone_sum Time.
+# TYPE lone_sum counter
+lone_sum 1
+# HELP own_bucket Own.
+# TYPE own_bucket gauge
+own_bucket{le="1"} 2
+"#;
+        assert_eq!(render(&catalog, &current, 2_000), expected);
+    }
+
+    #[test]
+    fn a_family_whose_name_another_metric_has_stays_three_counters() {
+        let catalog = Catalog::default();
+        let current = Current::new(catalog.clone());
+        let web = catalog.register("web", "web", "system", 100);
+        let counters = [
+            ("wait_bucket", &[("le", "+Inf")][..]),
+            ("wait_sum", &[]),
+            ("wait_count", &[]),
+        ];
+        let parts = counters
+            .map(|(name, labels)| define(&catalog, web, (name, "Time.", Kind::Counter), labels));
+        let gauge = define(&catalog, web, ("wait", "Now.", Kind::Gauge), &[]);
+        let samples = [parts[0], parts[1], parts[2], gauge].map(|series| (series, 1.0));
+        apply(&current, web, &samples);
+        let text = render(&catalog, &current, 2_000);
+        assert_eq!(text.matches("# TYPE wait_").count(), 3, "{text}");
+        assert!(!text.contains("histogram"), "{text}");
     }
 }

@@ -56,7 +56,7 @@ impl Default for Queries {
 
 impl Queries {
     /// A place, after a short wait if need be.
-    async fn enter(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, Error> {
         let busy = || {
             let message = "as many questions as may be are being answered; try again shortly";
             Error::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)

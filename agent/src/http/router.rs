@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::error::{Answer, Error, excerpt, protect};
 use super::guard::{Guard, Origin};
 use super::ws::Pending;
-use super::{State, alerts, assets, catalog, count, dashboard, health, history, ws};
+use super::{State, alerts, assets, catalog, count, dashboard, health, history, plugins, ws};
 
 /// Bytes of the request's target.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -60,6 +60,8 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Result<Routed, E
             | "/api/dashboard/alerts"
             | "/api/dashboard/metrics"
             | "/api/dashboard/metrics/history"
+            | "/api/dashboard/plugins"
+            | "/api/dashboard/plugins/events"
     );
     if !known && page.is_none() {
         let path = excerpt(path.as_bytes());
@@ -77,6 +79,8 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Result<Routed, E
         "/api/dashboard/alerts" => alerts::alerts(state, request.uri().query())?,
         "/api/dashboard/metrics" => dashboard::metrics(state, request.uri().query())?,
         "/api/dashboard/metrics/history" => history::history(state, request.uri().query()).await?,
+        "/api/dashboard/plugins" => plugins::plugins(state, request.uri().query())?,
+        "/api/dashboard/plugins/events" => plugins::events(state, request.uri().query()).await?,
         _ => assets::file(page.unwrap_or_default(), request.headers())?,
     };
     Ok((answer, None))

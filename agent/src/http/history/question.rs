@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use super::super::error::{Error, excerpt};
+use super::super::query::pairs;
 use crate::protocol::Match;
 use crate::store::query::Query;
 use crate::store::registry::Selector;
@@ -23,8 +24,7 @@ pub(super) fn parse(parameters: &str, now_ms: i64) -> Result<Query, Error> {
     let mut matching = Match::default();
     let (mut collector, mut from_ms, mut to_ms) = (None, None, None);
     let (mut points, mut aggregation, mut resolution) = (None, None, None);
-    for pair in parameters.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (key, value) in pairs(parameters) {
         let value = &decode(key, value)?;
         match key {
             "metric" => {

@@ -9,6 +9,8 @@ use crate::alerts::Alerts;
 use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tiers};
+use crate::collect::events::kept::Kept;
+use crate::collect::stats::Registry;
 use crate::current::Current;
 use crate::health::Board;
 use crate::http::seats::Seats;
@@ -34,6 +36,7 @@ fn state() -> (Arc<State>, Bus) {
     // These tests ask nothing of the store, so its folder may go.
     let folder = tempfile::tempdir().unwrap();
     let store = Engine::open(folder.path(), store::Config::default(), clock.now_ms()).unwrap();
+    let kept = Kept::open(Arc::clone(&store.core)).unwrap();
     let state = State {
         alerts: Alerts::idle(catalog.clone(), &clock),
         config: Config::default(),
@@ -51,6 +54,8 @@ fn state() -> (Arc<State>, Bus) {
         stats: Arc::default(),
         store: Arc::new(store),
         queries: Queries::default(),
+        plugins: Registry::default(),
+        plugin_events: Arc::new(kept),
     };
     (Arc::new(state), bus)
 }
