@@ -1,8 +1,8 @@
 /** Promise: axe finds nothing serious, in light and in dark, and the page works by keyboard. */
-import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Agent, startAgent } from "./agent.ts";
+import { seriousFindings } from "./axe.ts";
 import { openBrowser, openPage, screenshot, untilLive } from "./browser.ts";
 
 let agent: Agent;
@@ -16,17 +16,6 @@ afterAll(async () => {
   await browser?.close();
   await agent?.stop();
 });
-
-async function seriousFindings(page: Page): Promise<string[]> {
-  // The devtools protocol may run what the page's own policy would not load.
-  await page.evaluate(axe.source);
-  const results = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
-  return results.violations
-    .filter((violation) => violation.impact === "serious" || violation.impact === "critical")
-    .flatMap((violation) =>
-      violation.nodes.map((node) => `${violation.id}: ${node.html} ${node.failureSummary ?? ""}`),
-    );
-}
 
 test.each([
   ["light", "overview"],

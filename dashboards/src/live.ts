@@ -10,6 +10,7 @@ import { Connection, type ConnectionState } from "./connection";
 import type { Frame } from "./frame";
 import { History } from "./model/history";
 import { Past } from "./past";
+import { Plugins } from "./plugins";
 import type { Catalog, Component, ErrorBody, InitialData } from "./wire";
 
 /** A catalog that was just fetched is not fetched again sooner, whatever unknown names arrive. */
@@ -32,6 +33,7 @@ export class Live {
   readonly history = new History();
   readonly past: Past;
   readonly alerts: Alerts;
+  readonly plugins = new Plugins();
   /** When each collector last sent a frame, by the agent's clock. */
   readonly collectorAt = new Map<string, number>();
 
@@ -98,6 +100,7 @@ export class Live {
       case "basic":
         this.components.value = frame.data.components;
         this.componentsAt.value = frame.at;
+        this.plugins.refresh();
         break;
       case "reply":
         if (frame.reply.type === "error") this.refusal.value = frame.reply.error;
@@ -128,6 +131,7 @@ export class Live {
     // Events first, then the list: what changes in between comes as an event.
     this.socket.request({ type: "subscribe", channel: "admin" });
     this.alerts.begin();
+    this.plugins.begin();
     for (const { channel } of data.topics) {
       this.socket.request({ type: "subscribe", channel, tier: "fast", shape: "columns" });
     }

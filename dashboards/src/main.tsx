@@ -4,6 +4,7 @@ import "./style/page.css";
 import "./style/chart.css";
 import "./style/range.css";
 import "./style/alert.css";
+import "./style/plugin.css";
 import { render } from "preact";
 import { Pacer } from "./chart/pacer";
 import { Live, socketUrl } from "./live";

@@ -427,6 +427,112 @@ export type AlertsAnswer = {
   rules: Array<RuleInfo>,
 };
 
+export type PluginPhase = "starting" | "running" | "waiting" | "open" | "stuck" | "refused";
+
+export type PluginFault = {
+  /** When, Unix milliseconds. */
+  at: number,
+  /** The label `reason` of `barograph_plugin_restarts_total`, or `refused` where it was not started again. */
+  reason: string,
+  /** For people. */
+  message: string,
+};
+
+export type PluginReload = {
+  /** When, Unix milliseconds. */
+  at: number,
+  /** `applied` by the running instance, `switched` to a new one, or `refused`: the old one goes on. */
+  outcome: string,
+  /** Why it was refused; null otherwise. */
+  reason: string | null,
+};
+
+export type PluginInfo = {
+  /** The collector's name. */
+  name: string,
+  /** The plugin's name. */
+  plugin: string,
+  /** Topic of its metrics. */
+  topic: string,
+  /** Version that the plugin said; null before its first start. */
+  version: string | null,
+  /** `process` or `thread`. */
+  isolation: string,
+  /** Where it stands. */
+  phase: PluginPhase,
+  /** Since when, Unix milliseconds. */
+  since: number,
+  /** When the next start is due, in the phases `waiting` and `open`. */
+  nextStartAt: number | null,
+  /** Its process; null where it has none. */
+  pid: number | null,
+  /** Path of its library, as configured or found. */
+  library: string,
+  /** SHA-256 of the copy that is loaded; empty if there is none. */
+  sha256: string,
+  /** How often it is asked, in milliseconds. */
+  intervalMs: number,
+  /** How long a collect may take, in milliseconds. */
+  timeoutMs: number,
+  /** How long the last collect took, in milliseconds. */
+  collectMs: number | null,
+  /** Series that live. */
+  series: number,
+  /** Series that may live. */
+  seriesMax: number,
+  /** Series that were refused by that bound. */
+  seriesDropped: number,
+  /** Samples, definitions and events that were refused: not finite, of an unknown series, or badly formed. */
+  samplesRefused: number,
+  /** Events that were stored. */
+  eventsStored: number,
+  /** Resident memory of its process. */
+  rssBytes: number | null,
+  /** Resident memory above which it is started anew. */
+  rssMaxBytes: number | null,
+  /** Collects that were given up at their deadline. */
+  deadlinesMissed: number,
+  /** Ticks that went by while it was still busy. */
+  ticksMissed: number,
+  /** How often it was started again, by reason. */
+  restarts: Record<string, number>,
+  /** What is wrong now; null if nothing is. */
+  error: string | null,
+  /** What went wrong lately, the newest first, at most 16. */
+  faults: Array<PluginFault>,
+  /** How the last change of its library or configuration went; null before the first. */
+  reload: PluginReload | null,
+};
+
+export type PluginsAnswer = {
+  /** When it was asked. */
+  at: number,
+  /** In the order of the configuration. */
+  plugins: Array<PluginInfo>,
+};
+
+export type PluginEventInfo = {
+  /** The collector's name. */
+  collector: string,
+  /** Counts up by one for each event of a collector, also over restarts. */
+  id: number,
+  /** When it happened, Unix milliseconds. */
+  at: number,
+  /** `error`, `warn`, `info`, `debug` or `trace`. */
+  level: string,
+  /** What happened. */
+  name: string,
+  /** The particulars, an object. */
+  data: Record<string, unknown>,
+};
+
+export type PluginEventsAnswer = {
+  /** When it was asked. */
+  at: number,
+  /** Of all collectors, or the one asked for; the newest first. */
+  events: Array<PluginEventInfo>,
+};
+
 export type ServerEvent<T> = {
   /** `initialData`, `system-metrics`, `basic-metrics`, `dashboard-alert`, `skipped`, … */
   event: string,

@@ -4,8 +4,9 @@ import { nextPalette, nextTheme, palette, theme } from "../preference";
 import { AlertBadge } from "./Alerts";
 import { Navigation } from "./Navigation";
 import { Overview } from "./Overview";
+import { PluginsView } from "./Plugins";
 import { RangePicker } from "./RangePicker";
-import { OVERVIEW, route, routeHash } from "./route";
+import { OVERVIEW, PLUGINS, route, routeHash } from "./route";
 import { Status } from "./Status";
 import { useStore } from "./store";
 import { TopicView } from "./Topic";
@@ -59,6 +60,7 @@ function View() {
   const { live } = useStore();
   const catalog = live.shown.value;
   const { view } = route.value;
+  if (view === PLUGINS) return <PluginsView />;
   if (!catalog) {
     const problem = live.catalogProblem.value;
     return (

@@ -1,7 +1,7 @@
 /** The views, and under the open one its sections. */
 import { sectionsOf, topicsOf } from "../model/grouping";
 import type { Catalog } from "../wire";
-import { OVERVIEW, route, routeHash } from "./route";
+import { OVERVIEW, PLUGINS, route, routeHash } from "./route";
 import { useStore } from "./store";
 
 export function topicTitle(topic: string): string {
@@ -30,6 +30,11 @@ export function Navigation() {
             {view === topic && catalog && <Sections names={sectionNames(catalog, topic)} topic={topic} />}
           </li>
         ))}
+        <li>
+          <a href={routeHash(PLUGINS)} aria-current={view === PLUGINS ? "page" : undefined}>
+            Plugins
+          </a>
+        </li>
       </ul>
     </nav>
   );

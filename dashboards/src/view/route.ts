@@ -1,6 +1,6 @@
 /**
- * The address' hash as a view and a range: `#/overview`, `#/TOPIC`, `#/TOPIC/SECTION`, each with `?range=1h` or
- * `?from=…&to=…` where the range is not live. A link carries both.
+ * The address' hash as a view and a range: `#/overview`, `#/plugins`, `#/TOPIC`, `#/TOPIC/SECTION`, each with
+ * `?range=1h` or `?from=…&to=…` where the range is not live. A link carries both.
  */
 import { computed, signal } from "@preact/signals";
 import { LIVE, parseRange, type Range, rangeQuery, sameRange } from "../model/range";
@@ -12,6 +12,7 @@ export interface Route {
 }
 
 export const OVERVIEW = "overview";
+export const PLUGINS = "plugins";
 export const route = signal<Route>({ view: OVERVIEW, section: null, range: LIVE });
 const rangeKey = computed(() => rangeQuery(route.value.range));
 /** The route's range; it changes only when the range does. */
