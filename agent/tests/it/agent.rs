@@ -49,8 +49,13 @@ impl Agent {
     }
 
     /// Starts one through a program that becomes the agent, such as `unshare`.
-    pub(crate) async fn through(folder: Arc<TempDir>, config: &str, program: &[&str]) -> Self {
-        Self::started(folder, config, false, program).await
+    pub(crate) async fn through(
+        folder: Arc<TempDir>,
+        config: &str,
+        program: &[impl AsRef<str>],
+    ) -> Self {
+        let program: Vec<&str> = program.iter().map(AsRef::as_ref).collect();
+        Self::started(folder, config, false, &program).await
     }
 
     /// Starts one whose log goes into a pipe that nobody reads.
@@ -111,6 +116,12 @@ impl Agent {
         Arc::clone(&self.folder)
     }
 
+    /// A path as its own mount namespace has it.
+    pub(crate) fn inner(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
+    }
+
     /// Its data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -146,6 +157,23 @@ impl Agent {
         until("a plugin host", || self.hosts(collector).first().copied()).await
     }
 
+    /// Every process below it, whoever started it.
+    pub(crate) fn descendants(&self) -> Vec<u32> {
+        let mut found = children(self.pid());
+        let mut at = 0;
+        while let Some(&pid) = found.get(at) {
+            found.extend(children(pid));
+            at += 1;
+        }
+        found
+    }
+
+    /// Changes its configuration and has it read.
+    pub(crate) fn reload(&self, config: &str) {
+        std::fs::write(self.config_file(), config).expect("a written file");
+        self.signal("HUP");
+    }
+
     /// Sends a signal to the agent itself.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.pid(), name);
@@ -173,6 +201,13 @@ impl Agent {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).expect("JSON")
+    }
+
+    /// The value on the first line of `/metrics` that begins so.
+    pub(crate) async fn value(&self, start: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").await.body;
+        let line = metrics.lines().find(|line| line.starts_with(start))?;
+        line.rsplit(' ').next()?.parse().ok()
     }
 
     /// A request, byte for byte; reads until the server closes.
@@ -249,6 +284,36 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// What `/api/dashboard/plugins` says about a collector.
+    pub(crate) async fn plugin(&self, name: &str) -> Value {
+        let mut answer = self.json("/api/dashboard/plugins").await;
+        let plugins = answer["plugins"].as_array_mut().expect("plugins");
+        let at = plugins.iter().position(|plugin| plugin["name"] == name);
+        at.map_or(Value::Null, |at| plugins.swap_remove(at))
+    }
+
+    /// Waits until it says what is wanted.
+    pub(crate) async fn plugin_that(&self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let wait = async {
+            loop {
+                last = self.plugin(name).await;
+                if is(&last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = timeout(PATIENCE, wait).await;
+        assert!(
+            waited.is_ok(),
+            "{name} did not become as wanted, it is {last:#}"
+        );
+        last
+    }
+}
+
 impl Drop for Agent {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -260,6 +325,17 @@ impl Drop for Agent {
 /// A folder of its own for an agent.
 pub(crate) fn new_folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().expect("a temp folder"))
+}
+
+/// A program for [`Agent::through`] whose mount namespace has a tmpfs of this size in a folder, which is made.
+pub(crate) fn on_tmpfs(folder: &Path, size: &str) -> [String; 6] {
+    std::fs::create_dir(folder).expect("a folder");
+    let folder = folder.display();
+    let mount = format!("mount -t tmpfs -o size={size} tmpfs {folder} && exec \"$@\"");
+    // Root has a namespace for the asking; anybody else becomes root in one of his own.
+    let is_root = rustix::process::getuid().is_root();
+    let flags = if is_root { "-m" } else { "-rm" };
+    ["unshare", flags, "sh", "-c", &mount, "sh"].map(str::to_owned)
 }
 
 /// The body of an answer that came in chunks; the last one must be there.
@@ -338,7 +414,8 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-fn command_line(pid: u32) -> String {
+/// How a process was called, its arguments apart by spaces.
+pub(crate) fn command_line(pid: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes)
         .trim_end_matches('\0')

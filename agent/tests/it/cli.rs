@@ -20,7 +20,7 @@ fn folder(config: &str) -> TempDir {
 }
 
 /// The binary in that directory; it listens on any free port unless the variables say otherwise.
-fn barograph(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+pub(crate) fn barograph(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_barograph"))
         .args(arguments)
         .current_dir(folder)
@@ -29,11 +29,11 @@ fn barograph(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> O
         .expect("the agent's binary")
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

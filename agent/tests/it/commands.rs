@@ -386,8 +386,14 @@ async fn a_backup_of_a_running_agent_is_restored_to_the_same_answers() {
     );
     assert!(!other.join("core").exists() && !other.join("restoring").exists());
 
+    // What an agent has copied of its plugins' libraries is no data, and is in no backup.
+    fs::create_dir(other.join("plugins")).expect("a folder");
     let output = history.run(&other, &["restore", "history.bak"]);
     assert_code(&output, 0);
+    let copies = fs::read_dir(other.join("plugins"))
+        .expect("a folder")
+        .count();
+    assert_eq!(copies, 0);
     let (restored, _) = history.ranged(&other, &QUERY);
     assert_eq!(json(&restored)["series"], json(&before)["series"]);
     let output = history.run(&other, &["doctor"]);

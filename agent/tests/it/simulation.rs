@@ -13,8 +13,9 @@ use barograph::catalog::{
     Catalog, ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit,
 };
 use barograph::clock::{Clock, Tick, Tier, TierSet};
-use barograph::collect::{Collected, Failure, LostReason, Runner, Settings};
-use barograph::config::Config;
+use barograph::collect::events::Outbox;
+use barograph::collect::{Collected, Failure, LostReason, Reconfigured, Runner, Settings};
+use barograph::config::{Config, Instance};
 use barograph::hub::{Connection, Subscription, Target};
 use barograph::protocol::{Match, Shape};
 use serde_json::Value;
@@ -147,7 +148,7 @@ impl Runner for Source {
                 series,
                 value: self.total,
             }],
-            partial: None,
+            ..Collected::default()
         })
     }
 
@@ -162,10 +163,25 @@ impl Runner for Source {
         }
     }
 
-    async fn stop(&mut self) {}
-
-    fn rss_bytes(&self) -> Option<u64> {
+    async fn stop(&mut self) -> Option<Failure> {
         None
+    }
+
+    async fn reconfigure(&mut self, _: &Settings) -> Result<Reconfigured, Failure> {
+        Ok(Reconfigured::Restart)
+    }
+
+    fn successor(&self, settings: Settings) -> Self {
+        Self {
+            name: settings.name,
+            catalog: self.catalog.clone(),
+            collector: self.collector,
+            chance: Chance(self.chance.0 ^ 1),
+            series: None,
+            total: self.total,
+            dies_after: None,
+            ledger: Arc::clone(&self.ledger),
+        }
     }
 
     fn series(&self) -> Vec<SeriesId> {
@@ -220,17 +236,14 @@ fn start(
     ledger: &Arc<Mutex<Ledger>>,
 ) -> App<Source> {
     let mut config = config(folder);
-    let template = config
-        .collectors
-        .pop()
-        .expect("the default has a collector");
+    let template = Instance::of("simulated");
     // The library is only looked for, never loaded: any file will do.
     let library = folder.join("simulated.so");
     std::fs::write(&library, "").expect("a file");
     config.collectors = (0..COLLECTORS)
         .map(|n| {
             let (name, path) = (format!("source{n}"), Some(library.clone()));
-            barograph::config::Instance {
+            Instance {
                 name,
                 plugin: "simulated".to_owned(),
                 path,
@@ -239,17 +252,19 @@ fn start(
         })
         .collect();
     let ledger = Arc::clone(ledger);
-    let make = move |settings: Settings, catalog: Catalog, collector: CollectorId| Source {
-        chance: Chance(seed.wrapping_add(settings.name.bytes().map(u64::from).sum())),
-        name: settings.name,
-        catalog,
-        collector,
-        series: None,
-        total: 0.0,
-        dies_after: None,
-        ledger: Arc::clone(&ledger),
-    };
-    App::start_with(config, clock.clone(), Box::new(make)).expect("a started app")
+    let make =
+        move |settings: Settings, catalog: Catalog, collector: CollectorId, _: Outbox| Source {
+            chance: Chance(seed.wrapping_add(settings.name.bytes().map(u64::from).sum())),
+            name: settings.name,
+            catalog,
+            collector,
+            series: None,
+            total: 0.0,
+            dies_after: None,
+            ledger: Arc::clone(&ledger),
+        };
+    let prepared = barograph::app::prepare(&config, clock).expect("a data folder");
+    App::start_with(config, clock.clone(), prepared, Box::new(make)).expect("a started app")
 }
 
 async fn subscribe(app: &App<Source>) -> Connection {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::agent::{Agent, new_folder, until};
+use crate::agent::{Agent, new_folder, on_tmpfs, until};
 
 /// Hours of history that the damaged folders hold: more than one generation.
 const HOURS: i64 = 9;
@@ -257,20 +257,10 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
 async fn a_full_disk_pauses_history_alone_and_it_resumes_by_itself() {
     let folder = new_folder();
     let data = folder.path().join("data");
-    fs::create_dir(&data).expect("a folder");
-    let mount = format!(
-        "mount -t tmpfs -o size={TMPFS} tmpfs {} && exec \"$@\"",
-        data.display()
-    );
-    // Root has a namespace for the asking; anybody else becomes root in one of his own.
-    let is_root = rustix::process::getuid().is_root();
-    let flags = if is_root { "-m" } else { "-rm" };
-    let program = ["unshare", flags, "sh", "-c", &mount, "sh"];
+    let program = on_tmpfs(&data, TMPFS);
     let agent = Agent::through(folder, "", &program).await;
     writes(&agent).await;
-    let inside = PathBuf::from(format!("/proc/{}/root", agent.pid()))
-        .join(data.strip_prefix("/").expect("absolute"));
-    let filler = inside.join("filler");
+    let filler = agent.inner(&data).join("filler");
     let full = fill(&filler);
     assert!(full > 1 << 20, "{full} bytes of filler");
     let down = agent
@@ -301,7 +291,7 @@ async fn a_full_disk_pauses_history_alone_and_it_resumes_by_itself() {
 }
 
 /// Writes until there is no room for a byte more, and gives the number written.
-fn fill(file: &Path) -> u64 {
+pub(crate) fn fill(file: &Path) -> u64 {
     use std::io::Write as _;
     let mut out = fs::File::create(file).expect("a file");
     let mut written = 0;
