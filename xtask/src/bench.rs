@@ -9,6 +9,7 @@ mod allocator;
 mod idle;
 mod netdata;
 mod peer;
+mod plugin;
 mod process;
 mod request;
 mod row;
@@ -26,7 +27,7 @@ use crate::{needs, web};
 pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
     let name = match parser.next()? {
         Some(lexopt::Arg::Value(name)) => name.string()?,
-        _ => return Err("bench takes one of agent, startup, allocator, store".into()),
+        _ => return Err("bench takes one of agent, startup, allocator, plugin, store".into()),
     };
     let mut seconds = 60_u64;
     let mut rounds = 20_usize;
@@ -34,7 +35,7 @@ pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
     let mut parts = Vec::new();
     while let Some(argument) = parser.next()? {
         match (argument, name.as_str()) {
-            (lexopt::Arg::Long("seconds"), "agent" | "allocator") => {
+            (lexopt::Arg::Long("seconds"), "agent" | "allocator" | "plugin") => {
                 seconds = parser.value()?.parse::<u64>()?.max(1);
             }
             (lexopt::Arg::Long("rounds"), "startup") => {
@@ -50,6 +51,7 @@ pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
         "agent" => agent::agent(&place, seconds, peers),
         "startup" => startup::startup(&place, rounds),
         "allocator" => allocator::allocator(&place, seconds),
+        "plugin" => plugin::plugin(&place, seconds),
         "store" => store::store(&place, &parts, peers),
         other => Err(format!("no measurement is called {other}").into()),
     }

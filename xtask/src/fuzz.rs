@@ -1,7 +1,8 @@
-//! `cargo xtask fuzz decode [--seconds 600]`: random bytes, guided by coverage, into the store's decoders.
+//! `cargo xtask fuzz decode|link|note [--seconds 600]`: random bytes, guided by coverage, into the decoders of what
+//! comes from outside: the store's files, a plugin's end of the link, a plugin's library.
 //!
-//! The target is `agent/fuzz`, a workspace of its own, because coverage is counted by a nightly compiler only. No
-//! sanitizer is linked in: the decoders have no `unsafe`, so what is looked for is panics, hangs and memory, which
+//! The targets are in `agent/fuzz`, a workspace of its own, because coverage is counted by a nightly compiler only.
+//! No sanitizer is linked in: the decoders have no `unsafe`, so what is looked for is panics, hangs and memory, which
 //! libFuzzer notices by itself. Everything a run writes is below the target folder, the corpus too, so that the next
 //! run goes on where this one ended.
 
@@ -16,8 +17,8 @@ use crate::needs;
 use crate::place::Place;
 use crate::shell::{self, Fallible};
 
-/// The one target so far.
-const TARGET: &str = "decode";
+/// What is fuzzed, by the names in `agent/fuzz/Cargo.toml`.
+const TARGETS: [&str; 3] = ["decode", "link", "note"];
 /// Longer inputs find nothing that these do not, and are slower: the largest seed has 15 KB.
 const INPUT_BYTES_MAX: u32 = 32 << 10;
 /// A decoder holds far less; the corpus and the counters take some of it too.
@@ -28,11 +29,12 @@ const INPUT_SECONDS_MAX: u32 = 10;
 pub(crate) fn fuzz(parser: &mut lexopt::Parser) -> Fallible {
     let name = match parser.next()? {
         Some(lexopt::Arg::Value(name)) => name.string()?,
-        _ => return Err(format!("fuzz needs a target: {TARGET}").into()),
+        _ => return Err(format!("fuzz needs a target: {}", TARGETS.join(", ")).into()),
     };
-    if name != TARGET {
-        return Err(format!("no fuzz target is called {name}; there is: {TARGET}").into());
-    }
+    let Some(target) = TARGETS.into_iter().find(|target| *target == name) else {
+        let targets = TARGETS.join(", ");
+        return Err(format!("no fuzz target is called {name}; there are: {targets}").into());
+    };
     let mut seconds = 600_u64;
     while let Some(argument) = parser.next()? {
         match argument {
@@ -43,8 +45,8 @@ pub(crate) fn fuzz(parser: &mut lexopt::Parser) -> Fallible {
     needs::ensure(&[&needs::C_COMPILER, &needs::CXX_COMPILER])?;
     let place = Place::find()?;
     let nightly = Nightly::find()?;
-    let program = build(&place, &nightly)?;
-    run(&place, &program, seconds)
+    let program = build(&place, &nightly, target)?;
+    run(&place, &program, target, seconds)
 }
 
 /// The toolchain that the target is built with.
@@ -87,19 +89,19 @@ impl Nightly {
     }
 }
 
-fn build(place: &Place, nightly: &Nightly) -> Fallible<PathBuf> {
+fn build(place: &Place, nightly: &Nightly, target: &str) -> Fallible<PathBuf> {
     let tool = cargo_fuzz(place)?;
-    let target = place.target.join("fuzz");
+    let folder = place.target.join("fuzz");
     shell::run(
         nightly
             .command(tool)
             .current_dir(&place.root)
             .args(["build", "--sanitizer", "none", "--fuzz-dir", "agent/fuzz"])
             .arg("--target-dir")
-            .arg(&target)
-            .args(["--target", &nightly.host, TARGET]),
+            .arg(&folder)
+            .args(["--target", &nightly.host, target]),
     )?;
-    Ok(target.join(&nightly.host).join("release").join(TARGET))
+    Ok(folder.join(&nightly.host).join("release").join(target))
 }
 
 /// cargo-fuzz, installed into the target folder if the machine has none.
@@ -120,8 +122,8 @@ fn cargo_fuzz(place: &Place) -> Fallible<PathBuf> {
 }
 
 /// One process on one core; what it finds is an input that repeats it, named by libFuzzer's last lines.
-fn run(place: &Place, program: &PathBuf, seconds: u64) -> Fallible {
-    let folder = place.target.join("fuzz").join(TARGET);
+fn run(place: &Place, program: &PathBuf, target: &str, seconds: u64) -> Fallible {
+    let folder = place.target.join("fuzz").join(target);
     let folders = ["corpus", "seeds", "found"].map(|name| folder.join(name));
     for folder in &folders {
         fs::create_dir_all(folder)

@@ -42,11 +42,15 @@ usage: cargo xtask COMMAND
   bench agent [--seconds 60] [--peers]
   bench startup [--rounds 20]
   bench allocator [--seconds 60]
+  bench plugin [--seconds 60]
   bench store [codec|sled|days|questions ...] [--peers]
-  fuzz decode [--seconds 600]
-                         random bytes into the store's decoders; needs a nightly toolchain
+  fuzz decode|link|note [--seconds 600]
+                         random bytes into the decoders of a file, link or library; needs
+                         a nightly toolchain
   soak simulation        run the simulation with many seeds
   soak kill              kill the store's writer 200 times
+  soak plugins           kill plugins 1,000 times and reload them 500 times, under load
+  soak events            kill the agent 100 times while a plugin emits events
   soak store             write simulated days and see that disk, memory and open time stay flat
 ";
 

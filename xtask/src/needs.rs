@@ -36,9 +36,16 @@ pub(crate) const CXX_COMPILER: Need = Need {
 };
 
 pub(crate) const MAKE: Need = Need {
-    name: "make (jemalloc's build wants it)",
+    name: "make (plugins in C are built with it, and jemalloc)",
     programs: &["make"],
     packages: &["make"],
+    services: &[],
+};
+
+pub(crate) const CURL: Need = Need {
+    name: "curl (the guide for plugins asks the agent with it)",
+    programs: &["curl"],
+    packages: &["curl"],
     services: &[],
 };
 

@@ -70,6 +70,8 @@ pub(crate) fn test(options: &Options) -> Fallible<bool> {
         needs::ensure(&[
             &needs::C_COMPILER,
             &needs::CXX_COMPILER,
+            &needs::MAKE,
+            &needs::CURL,
             &needs::CHROMIUM,
             &needs::PROMTOOL,
             &needs::NODE_EXPORTER,

@@ -8,14 +8,22 @@ use crate::{Finding, assert_none, is_among};
 const PARTS: [&str; 6] = ["alerts", "estimate", "events", "hub", "jobs", "store"];
 
 /// Crates that may stand in these places of the product alone.
-const DOORS: [(&[&str], &[&str]); 3] = [
+const DOORS: [(&[&str], &[&str]); 4] = [
     (
         &["hyper", "hyper_util", "http_body_util"],
         &["agent/src/http", "agent/src/notify"],
     ),
     (&["fastwebsockets"], &["agent/src/http"]),
+    (
+        &["libloading"],
+        &["agent/src/collect/host", "sdk/plugin/src/tester"],
+    ),
     (&["sled"], &["agent/src/kv"]),
 ];
+
+/// Where the agent starts processes: what it did not start itself it takes for what a plugin left, and ends it. The
+/// command line may, as long as it is no agent.
+const STARTERS: [&str; 2] = ["agent/src/cli", "agent/src/collect/spawner.rs"];
 
 /// The crates that the product is built on, and where each does its work.
 const FIXED: [(&str, &str); 6] = [
@@ -146,6 +154,23 @@ fn doors(rust: &Rust) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// A process of the agent that its spawner does not know would be ended as a plugin's orphan.
+fn starters(rust: &Rust) -> Vec<Finding> {
+    if !rust.path.starts_with("agent/src/") || is_among(&rust.path, &STARTERS) {
+        return Vec::new();
+    }
+    let is_start = |path: &&UsedPath| {
+        !path.in_test
+            && (path.starts_with(&["std", "process", "Command"])
+                || path.starts_with(&["tokio", "process", "Command"]))
+    };
+    rust.paths
+        .iter()
+        .filter(is_start)
+        .map(|path| finding(rust, path, "only the spawner starts processes"))
+        .collect()
 }
 
 /// The fixed crates are used in earnest where they belong.
@@ -290,6 +315,7 @@ fn each_crate_stays_behind_its_door() {
         ),
         ("agent/src/notify/webhook.rs", "use fastwebsockets;"),
         ("agent/src/catalog.rs", "use sled::Db;"),
+        ("agent/src/collect/note.rs", "use libloading::Library;"),
         ("plugins/system/src/lib.rs", "use hyper_util::rt::TokioIo;"),
     ];
     for (path, text) in broken {
@@ -303,6 +329,31 @@ fn each_crate_stays_behind_its_door() {
         "agent/tests/it/ws.rs",
         "use fastwebsockets::Frame;",
     )));
+}
+
+#[test]
+fn only_the_spawner_starts_processes() {
+    let findings: Vec<Finding> = source::rust().iter().flat_map(starters).collect();
+    assert_none(&findings);
+
+    let broken = [
+        "use std::process::Command;",
+        "use tokio::process::{Child, Command};",
+        "fn f() { std::process::Command::new(\"df\"); }",
+    ];
+    for text in broken {
+        assert_eq!(
+            starters(&source::parse("agent/src/machine.rs", text)).len(),
+            1,
+            "{text}"
+        );
+        assert_none(&starters(&source::parse(
+            "agent/src/cli/plugin/builder.rs",
+            text,
+        )));
+    }
+    let fine = "use std::process::ExitCode; #[cfg(test)] mod tests { use std::process::Command; }";
+    assert_none(&starters(&source::parse("agent/src/machine.rs", fine)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{Finding, assert_none, is_among};
 const PLACES: [(&str, &str); 9] = [
     ("sdk/plugin/src/abi.rs", "the C contract itself"),
     (
-        "sdk/plugin/src/export.rs",
+        "sdk/plugin/src/export",
         "the functions that a plugin exports over it",
     ),
     (
@@ -23,9 +23,9 @@ const PLACES: [(&str, &str); 9] = [
         "agent/src/allocator.rs",
         "tells the C library how many arenas to have",
     ),
-    ("agent/src/collect/host.rs", "opens a library and calls it"),
+    ("agent/src/collect/host", "opens a library and calls it"),
     (
-        "agent/src/collect/hostcalls.rs",
+        "agent/src/collect/hostcalls",
         "the functions that a library calls back",
     ),
     (
