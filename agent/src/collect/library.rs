@@ -311,6 +311,23 @@ pub fn sha256(path: &Path) -> Result<String, LibraryError> {
     hash(&mut file, &mut io::sink()).map_err(|error| unreadable(path, error))
 }
 
+/// Sees that a copy still is what was checked, however long ago that was: any process of the same user, every plugin
+/// among them, may have exchanged it. Without a hash the library itself is loaded, and there is nothing to compare.
+pub(super) fn verify(copy: &Path, expected: &str) -> Result<(), String> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let what = match sha256(copy) {
+        Ok(found) if found == expected => return Ok(()),
+        Ok(found) => format!("has the sha256 {found} now"),
+        Err(error) => error.to_string(),
+    };
+    let copy = copy.display();
+    Err(format!(
+        "its copy {copy} is not what was checked: {what}; a reload (SIGHUP) copies the library again"
+    ))
+}
+
 /// Whether the text is a SHA-256 as [`Pinned`] has it.
 fn is_sha256(text: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

@@ -106,26 +106,6 @@ impl Process {
         }
     }
 
-    /// Sees that the copy still is what was checked, however long ago that was: any process of the same user, every
-    /// plugin among them, may have exchanged it.
-    async fn verify_copy(&self) -> Result<(), StartError> {
-        let (loaded, expected) = (self.settings.loaded.clone(), self.settings.sha256.clone());
-        if expected.is_empty() {
-            return Ok(());
-        }
-        let found = tokio::task::spawn_blocking(move || library::sha256(&loaded)).await;
-        let what = match found {
-            Ok(Ok(found)) if found == expected => return Ok(()),
-            Ok(Ok(found)) => format!("has the sha256 {found} now"),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let copy = self.settings.loaded.display();
-        Err(StartError::Other(format!(
-            "its copy {copy} is not what was checked: {what}; a reload (SIGHUP) copies the library again"
-        )))
-    }
-
     /// Its process, while it has one.
     pub(super) fn pid(&self) -> Option<u32> {
         let pid = self.running.as_ref()?.child.pid()?;
@@ -133,7 +113,12 @@ impl Process {
     }
 
     async fn load(&mut self, purpose: Purpose) -> Result<Loaded, StartError> {
-        self.verify_copy().await?;
+        let (copy, sha256) = (self.settings.loaded.clone(), self.settings.sha256.clone());
+        let verified = tokio::task::spawn_blocking(move || library::verify(&copy, &sha256));
+        match verified.await {
+            Ok(verified) => verified.map_err(StartError::Other)?,
+            Err(error) => return Err(StartError::Other(error.to_string())),
+        }
         let started = match self.settings.isolation {
             Isolation::Process => self.spawner.spawn(&self.settings).await?,
             Isolation::Thread if self.abandoned.is_running() => {
@@ -488,53 +473,4 @@ fn lost(reason: LostReason, message: impl Into<String>) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-
-    use rustix::process::Pid;
-
-    use super::*;
-    use crate::collect::child::Started;
-    use crate::config::Instance;
-
-    /// A process that closes its link and stays, as if it were a host.
-    fn deserter(process: &Process) -> Running {
-        let sleeping = tokio::process::Command::new("sleep")
-            .arg("60")
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let pid = Pid::from_raw(sleeping.id().unwrap().cast_signed()).unwrap();
-        let (link, theirs) = UnixStream::pair().unwrap();
-        drop(theirs);
-        let started = Started {
-            child: Child::Process {
-                pid,
-                process: sleeping,
-                known: None,
-            },
-            link,
-            output: None,
-        };
-        let events = Events::new(None, &process.settings.name, Flow::Open);
-        Running::new(started, &process.settings, &process.claims, events).unwrap()
-    }
-
-    #[tokio::test]
-    async fn an_end_that_nobody_waited_out_is_heard_by_the_next_who_listens() {
-        let settings = Instance::of("deserter").unloaded();
-        let catalog = Catalog::default();
-        let collector = catalog.register("deserter", "deserter", "deserter", 1);
-        let spawner = Spawner::start().unwrap();
-        let mut process = Process::new(settings, spawner, catalog, collector);
-        process.running = Some(deserter(&process));
-        // Ticks come meanwhile; to find out how it ended takes longer than each of these.
-        for _ in 0..20 {
-            let listening = timeout(Duration::from_millis(1), process.died()).await;
-            assert!(listening.is_err(), "{listening:?}");
-        }
-        let ended = lost(LostReason::Protocol, "closed its link and was ended");
-        assert_eq!(process.died().await, ended);
-        assert!(process.running.is_none());
-    }
-}
+mod tests;

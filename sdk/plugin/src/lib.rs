@@ -82,7 +82,7 @@
 //! # struct Stream;
 //! # impl Stream {
 //! #     fn from(_: String) -> Self { Self }
-//! #     async fn next(&mut self) -> (String, u64) { unimplemented!() }
+//! #     async fn next(&mut self) -> (String, u64) { std::future::pending().await }
 //! # }
 //! # fn new(setup: &mut Setup<'_>) {
 //! let (events, mut stream) = (setup.events(), Stream::from(setup.position().to_owned()));
