@@ -44,10 +44,18 @@ export function childrenOf(parent: number, word: string): number[] {
     });
 }
 
-/** Keeps half a processor busy until the returned function is called. */
+/**
+ * Keeps half a processor busy, and takes and gives back memory, until the returned function is called.
+ * Another process's memory, because what this one frees it also reuses, which the kernel doesn't see.
+ */
 export function makeLoad(): () => void {
-  const loop = "setInterval(() => { const end = Date.now() + 50; while (Date.now() < end); }, 100)";
-  const child = spawn(process.execPath, ["-e", loop], { stdio: "ignore" });
+  const busy = "const end = Date.now() + 50; while (Date.now() < end);";
+  const memory = "if (held.length === 16) held = []; held.push(Buffer.alloc(2 ** 24, 1));";
+  const child = spawn(
+    process.execPath,
+    ["-e", `let held = []; setInterval(() => { ${memory} ${busy} }, 100)`],
+    { stdio: "ignore" },
+  );
   return () => {
     child.kill("SIGKILL");
   };
