@@ -1,7 +1,7 @@
 //! Simulated days at speed: what they leave on disk and in memory, what they wrote, and how fast they open.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use barograph::protocol::Aggregation;
 use barograph::store::engine::Engine;
@@ -15,6 +15,8 @@ use crate::trace::Trace;
 
 /// Full-history questions before memory is read again.
 const QUESTIONS: usize = 10;
+/// Times that the folder is opened for one figure, their median: a single one hangs on what else the disk does.
+const OPENINGS: usize = 5;
 
 /// Prints a line for each of `marks` (simulated hours, ascending). Memory is what the store added to that of the
 /// trace; "bytes each" is the whole folder over the samples of a day.
@@ -59,10 +61,8 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
             process::disk_bytes(folder),
             process::disk_bytes(&folder.join("raw")),
         );
-        let began = Instant::now();
         let now_ms = START_MS + i64::try_from(second).expect("years") * 1_000;
-        let engine = Engine::open(folder, Config::default(), now_ms).expect("it opens");
-        let open = began.elapsed();
+        let (engine, open) = opened(folder, now_ms);
         let kept = second.min(24 * 3_600) * series;
         println!(
             "{series:>6} {hours:>6} {:>10} {:>8.1} {:>8.1} {:>10.3} {:>7.1} {:>11.1} {:>10.1} {:>7.1} {:>9.3}",
@@ -89,6 +89,21 @@ pub(crate) fn run(folder: &Path, trace: &Trace, series: usize, marks: &[usize]) 
             last.2 / first.2,
             last.3 / first.3,
         );
+    }
+}
+
+/// The folder opened, and how long that takes.
+fn opened(folder: &Path, now_ms: i64) -> (Engine, Duration) {
+    let mut took = Vec::new();
+    loop {
+        let began = Instant::now();
+        let engine = Engine::open(folder, Config::default(), now_ms).expect("it opens");
+        took.push(began.elapsed());
+        if took.len() == OPENINGS {
+            took.sort_unstable();
+            return (engine, took[OPENINGS / 2]);
+        }
+        engine.stop().expect("the disk has room");
     }
 }
 

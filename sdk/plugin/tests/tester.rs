@@ -10,6 +10,7 @@ use barograph_sdk::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A plugin without any care, as one in another language may be: `collect` pushes to a series that it never
 /// declared, and says that all is well.
@@ -242,4 +243,46 @@ fn a_tick_is_shown_with_its_values_or_without() {
     assert_eq!(tester.text(), "depth{kind=\"\\\"quoted\\\"\\n\"} 0.1\n");
     assert_eq!(tester.names(), "depth{kind=\"\\\"quoted\\\"\\n\"} *\n");
     assert_eq!(tester.histogram("depth", &[("kind", "\"quoted\"\n")]), None);
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Served {
+    address: String,
+}
+
+/// Asks a server that speaks first, as many do.
+#[derive(Debug)]
+struct Asking(String, Gauge<0>);
+
+impl Collector for Asking {
+    type Config = Served;
+    const MANIFEST: Manifest = Manifest::new("asking", "tests", "1.0.0");
+
+    fn new(config: Served, setup: &mut Setup<'_>) -> Result<Self, Error> {
+        Ok(Self(config.address, setup.gauge("depth").build()))
+    }
+
+    async fn collect(&mut self, out: &mut Sink<'_>) -> Result<(), Error> {
+        let mut server = tokio::net::TcpStream::connect(&self.0).await?;
+        self.1.with(out, []).set(f64::from(server.read_u8().await?));
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_may_serve_its_collector_from_a_runtime_of_its_own() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap().to_string();
+    let serving = tokio::spawn(async move {
+        for depth in [7, 8] {
+            let (mut client, _) = server.accept().await.unwrap();
+            client.write_u8(depth).await.unwrap();
+        }
+    });
+    let mut tester = CollectorTester::new::<Asking>(&json!({ "address": address })).unwrap();
+    for depth in [7.0, 8.0] {
+        assert_eq!(tester.tick(), Ok(Collected::Whole));
+        assert_eq!(tester.value("depth", &[]), Some(depth));
+    }
+    serving.await.unwrap();
 }
