@@ -13,6 +13,7 @@ mod plugin;
 mod process;
 mod request;
 mod row;
+mod sdk;
 mod served;
 mod startup;
 pub(crate) mod store;
@@ -27,7 +28,7 @@ use crate::{needs, web};
 pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
     let name = match parser.next()? {
         Some(lexopt::Arg::Value(name)) => name.string()?,
-        _ => return Err("bench takes one of agent, startup, allocator, plugin, store".into()),
+        _ => return Err("bench takes one of agent, startup, allocator, plugin, sdk, store".into()),
     };
     let mut seconds = 60_u64;
     let mut rounds = 20_usize;
@@ -52,6 +53,7 @@ pub(crate) fn bench(parser: &mut lexopt::Parser) -> Fallible {
         "startup" => startup::startup(&place, rounds),
         "allocator" => allocator::allocator(&place, seconds),
         "plugin" => plugin::plugin(&place, seconds),
+        "sdk" => sdk::sdk(&place),
         "store" => store::store(&place, &parts, peers),
         other => Err(format!("no measurement is called {other}").into()),
     }

@@ -43,6 +43,7 @@ usage: cargo xtask COMMAND
   bench startup [--rounds 20]
   bench allocator [--seconds 60]
   bench plugin [--seconds 60]
+  bench sdk              compile the SDK from clean
   bench store [codec|sled|days|questions ...] [--peers]
   fuzz decode|link|note [--seconds 600]
                          random bytes into the decoders of a file, link or library; needs
