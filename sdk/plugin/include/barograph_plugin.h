@@ -10,7 +10,11 @@
  *
  * Every pointer is borrowed for the call, the callee copies, and no memory is freed across the
  * boundary. A struct begins with its own size; a field is read only where that size covers it.
- * Calls for one instance never overlap. examples/c/uptime.c is a whole plugin.
+ * Calls for one instance never overlap. The SDK's examples/c/uptime.c is a whole plugin.
+ *
+ * Bounds: 500 metrics an instance; 16 labels a metric; names and label values of 256 bytes; help,
+ * messages and errors of 4 KiB; 64 bounds a histogram; 1 MiB for a manifest, 64 KiB for a lookup's
+ * answer. What is longer is cut and counted, or refused with BAROGRAPH_E_CONFIG or BAROGRAPH_E_FULL.
  *
  * Generated from src/abi.rs; `BLESS=1 cargo test -p barograph-sdk --test header` writes it anew. */
 
@@ -73,7 +77,7 @@
 // A `reconfigure` that asks to be created anew.
 #define BAROGRAPH_RESTART 2
 
-// The configuration can't be used; `Host::set_error` said why.
+// The configuration can't be used; `barograph_host.set_error` said why.
 #define BAROGRAPH_E_CONFIG -1
 
 // The source does not answer; try again at the next tick.
@@ -100,29 +104,29 @@
 // Kind of a metric: a total that only grows, until its source restarts.
 #define BAROGRAPH_KIND_COUNTER 1
 
-// Kind of a metric: how often values fell into each of its buckets, see `Histogram`. It is kept and shown as
+// Kind of a metric: how often values fell into each of its buckets, see `barograph_histogram`. It is kept and shown as
 // three counters, `NAME_bucket` with the label `le`, `NAME_sum` and `NAME_count`, as Prometheus has them.
 #define BAROGRAPH_KIND_HISTOGRAM 2
 
-// Bit of `Plugin::features`: it emits events.
+// Bit of `barograph_plugin.features`: it emits events.
 #define BAROGRAPH_FEATURE_EVENTS 1
 
-// Bit of `Plugin::features`: `Plugin::lookup` is there.
+// Bit of `barograph_plugin.features`: `barograph_plugin.lookup` is there.
 #define BAROGRAPH_FEATURE_LOOKUP 2
 
-// The bits of `Plugin::features` that a host has to know to run the plugin; it may pass over the others.
+// The bits of `barograph_plugin.features` that a host has to know to run the plugin; it may pass over the others.
 #define BAROGRAPH_FEATURES_REQUIRED 18446744069414584320ull
 
-// Bits of `Tick::tiers` (as shifts) and values of `Metric::tier`: 1 s, 5 s and 30 s.
+// Bits of `barograph_tick.tiers` (as shifts) and values of `barograph_metric.tier`: 1 s, 5 s and 30 s.
 #define BAROGRAPH_TIER_FAST 0
 
-// See `TIER_FAST`.
+// See `BAROGRAPH_TIER_FAST`.
 #define BAROGRAPH_TIER_MEDIUM 1
 
-// See `TIER_FAST`.
+// See `BAROGRAPH_TIER_FAST`.
 #define BAROGRAPH_TIER_SLOW 2
 
-// Bit of `Metric::flags`: the metric's chart also stands on the Overview.
+// Bit of `barograph_metric.flags`: the metric's chart also stands on the Overview.
 #define BAROGRAPH_METRIC_OVERVIEW 1
 
 // Borrowed UTF-8 of `len` bytes, not terminated; `ptr` may be null where `len` is 0.
@@ -137,15 +141,15 @@ typedef struct barograph_str {
 typedef struct barograph_metric {
   // `sizeof` of the struct that the plugin was built with.
   uint32_t struct_size;
-  // `KIND_GAUGE`, `KIND_COUNTER` or `KIND_HISTOGRAM`.
+  // `BAROGRAPH_KIND_GAUGE`, `BAROGRAPH_KIND_COUNTER` or `BAROGRAPH_KIND_HISTOGRAM`.
   uint32_t kind;
-  // Index into `UNITS`.
+  // `BAROGRAPH_UNIT_…`.
   uint32_t unit;
-  // How often it is sampled: `TIER_FAST`, `TIER_MEDIUM` or `TIER_SLOW`.
+  // How often it is sampled: `BAROGRAPH_TIER_FAST`, `BAROGRAPH_TIER_MEDIUM` or `BAROGRAPH_TIER_SLOW`.
   uint32_t tier;
-  // `METRIC_…` bits.
+  // `BAROGRAPH_METRIC_…` bits.
   uint32_t flags;
-  // Index into `CHART_STYLES`.
+  // `BAROGRAPH_CHART_…`.
   uint32_t chart_style;
   // Prometheus-style name with its base unit, `[a-z][a-z0-9_]*`.
   struct barograph_str name;
@@ -170,7 +174,7 @@ typedef struct barograph_metric {
 
 // One value of one series.
 typedef struct barograph_sample {
-  // Id from `Host::define_series`.
+  // Id from `barograph_host.define_series`.
   uint32_t series;
   // Zero; bits are kept for later.
   uint32_t flags;
@@ -180,7 +184,7 @@ typedef struct barograph_sample {
 
 // The counts of one series of a histogram.
 typedef struct barograph_histogram {
-  // Id from `Host::define_series`.
+  // Id from `barograph_host.define_series`.
   uint32_t series;
   // Zero; bits are kept for later.
   uint32_t flags;
@@ -197,7 +201,7 @@ typedef struct barograph_histogram {
 typedef struct barograph_event {
   // `sizeof` of the struct that the plugin was built with.
   uint32_t struct_size;
-  // How bad it is: an index into `LOG_LEVELS`.
+  // How bad it is: `BAROGRAPH_LOG_…`.
   uint32_t level;
   // When it happened, Unix milliseconds; 0 for now.
   int64_t at_ms;
@@ -214,13 +218,13 @@ typedef struct barograph_event {
 typedef struct barograph_tick {
   // `sizeof` of the struct that the host was built with.
   uint32_t struct_size;
-  // Bit `1 << TIER_…` for each tier that is due.
+  // Bit `1 << BAROGRAPH_TIER_…` for each tier that is due.
   uint32_t tiers;
   // Counts up by one a tick; a gap is a missed tick.
   uint64_t number;
   // Wall time of the tick, Unix milliseconds.
   int64_t at_ms;
-  // When the host gives up, on the clock of `Host::now_mono_ns`.
+  // When the host gives up, on the clock of `barograph_host.now_mono_ns`.
   uint64_t deadline_ns;
 } barograph_tick;
 
@@ -232,9 +236,9 @@ typedef struct barograph_tick {
 typedef struct barograph_host {
   // `sizeof` of the struct that the host was built with.
   uint32_t struct_size;
-  // `ABI_MAJOR` of the host.
+  // `BAROGRAPH_ABI_MAJOR` of the host.
   uint16_t abi_major;
-  // `ABI_MINOR` of the host.
+  // `BAROGRAPH_ABI_MINOR` of the host.
   uint16_t abi_minor;
   // First argument of every function below.
   void *ctx;
@@ -250,7 +254,7 @@ typedef struct barograph_host {
   int32_t (*retire_series)(void *ctx, uint32_t series);
   // Adds samples to the running collect; they count only if it succeeds.
   int32_t (*push)(void *ctx, const struct barograph_sample *samples, size_t count);
-  // Writes to the agent's log; `level` is an index into `LOG_LEVELS`.
+  // Writes to the agent's log; `level` is `BAROGRAPH_LOG_…`.
   void (*log)(void *ctx, uint32_t level, struct barograph_str message);
   // 1 when the host has given up on the running call, else 0.
   int32_t (*cancelled)(void *ctx);
@@ -258,21 +262,21 @@ typedef struct barograph_host {
   void (*set_error)(void *ctx, struct barograph_str field, struct barograph_str message);
   // `CLOCK_MONOTONIC` in nanoseconds.
   uint64_t (*now_mono_ns)(void *ctx);
-  // Adds histograms to the running collect, as `Host::push` does samples.
+  // Adds histograms to the running collect, as `barograph_host.push` does samples.
   int32_t (*push_histogram)(void *ctx, const struct barograph_histogram *histograms, size_t count);
-  // Hands over an event. On `E_FULL` the agent is behind: the plugin keeps the event, stops reading its source
+  // Hands over an event. On `BAROGRAPH_E_FULL` the agent is behind: the plugin keeps the event, stops reading its source
   // and tries again later, so that nothing is lost.
   int32_t (*emit_event)(void *ctx, const struct barograph_event *event);
   // Position of the last event that was stored, or empty: from there `create` reads its source on.
   struct barograph_str position;
 } barograph_host;
 
-// Receives what `Plugin::describe` writes, in one or more pieces.
+// Receives what `barograph_plugin.describe` writes, in one or more pieces.
 typedef void (*barograph_write)(void *out, struct barograph_str piece);
 
-// What a plugin library exports under `SYMBOL`. Calls for one instance never overlap.
+// What a plugin library exports under `BAROGRAPH_PLUGIN_V1`. Calls for one instance never overlap.
 typedef struct barograph_plugin {
-  // `MAGIC`.
+  // `BAROGRAPH_MAGIC`.
   uint64_t magic;
   // `sizeof` of the struct that the plugin was built with.
   uint32_t struct_size;
@@ -280,7 +284,7 @@ typedef struct barograph_plugin {
   uint16_t abi_major;
   // May differ from the host's.
   uint16_t abi_minor;
-  // `FEATURE_…` bits.
+  // `BAROGRAPH_FEATURE_…` bits.
   uint64_t features;
   // Name in `config.toml`: `[plugins.NAME]`.
   struct barograph_str name;
@@ -305,8 +309,8 @@ typedef struct barograph_plugin {
   // Frees the instance.
   void (*destroy)(void *instance);
   // Answers a question that the operator named in the configuration, with one JSON value; `parameter` is only
-  // ever bound, never part of a query's text. `E_CONFIG` for a name that it does not know. Null without
-  // `FEATURE_LOOKUP`.
+  // ever bound, never part of a query's text. `BAROGRAPH_E_CONFIG` for a name that it does not know. Null without
+  // `BAROGRAPH_FEATURE_LOOKUP`.
   int32_t (*lookup)(void *instance,
                     struct barograph_str name,
                     struct barograph_str parameter,

@@ -93,7 +93,11 @@ const INTRODUCTION: &str = "\
  *
  * Every pointer is borrowed for the call, the callee copies, and no memory is freed across the
  * boundary. A struct begins with its own size; a field is read only where that size covers it.
- * Calls for one instance never overlap. examples/c/uptime.c is a whole plugin.
+ * Calls for one instance never overlap. The SDK's examples/c/uptime.c is a whole plugin.
+ *
+ * Bounds: 500 metrics an instance; 16 labels a metric; names and label values of 256 bytes; help,
+ * messages and errors of 4 KiB; 64 bounds a histogram; 1 MiB for a manifest, 64 KiB for a lookup's
+ * answer. What is longer is cut and counted, or refused with BAROGRAPH_E_CONFIG or BAROGRAPH_E_FULL.
  *
  * Generated from src/abi.rs; `BLESS=1 cargo test -p barograph-sdk --test header` writes it anew. */
 ";
@@ -156,6 +160,30 @@ fn c_and_cpp_have_the_sizes_offsets_and_values_of_rust() {
     let wrong = checks().replacen(" == 16)", " == 17)", 1);
     fs::write(&file, wrong).unwrap();
     assert!(!compiler("c99", &file).status().unwrap().success());
+}
+
+#[test]
+fn the_header_names_what_c_has() {
+    let header = header();
+    let (code, comments): (Vec<&str>, Vec<&str>) = header
+        .lines()
+        .partition(|line| !line.trim_start().starts_with("//"));
+    let code = code.join("\n");
+    for word in comments
+        .iter()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+    {
+        assert!(!word.contains("::"), "`{word}` is of Rust");
+        let is_name = word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word
+                .chars()
+                .all(|each| each.is_ascii_alphanumeric() || each == '_');
+        let is_known = ["BAROGPV1", "CLOCK_MONOTONIC"].contains(&word) || word.starts_with("NAME_");
+        assert!(
+            !is_name || is_known || code.contains(word),
+            "C has no `{word}`"
+        );
+    }
 }
 
 /// A source whose every line holds the header against a number of the Rust side. An array of a negative
@@ -306,13 +334,44 @@ fn header() -> String {
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = String::from_utf8(text).expect("the header is text");
-    // Links of the Rust documentation mean nothing in C.
-    let text = text.replace("[`", "`").replace("`]", "`");
+    let text = in_c(&text);
     let (body, guard) = text.rsplit_once("#endif").expect("the header is guarded");
     format!(
         "{body}{DECLARATION}
 #endif{guard}"
     )
+}
+
+/// The words of the Rust documentation as C has them; links mean nothing there.
+fn in_c(text: &str) -> String {
+    let mut text = text.replace("[`", "`").replace("`]", "`");
+    for (list, prefix) in [
+        ("UNITS", "UNIT"),
+        ("CHART_STYLES", "CHART"),
+        ("LOG_LEVELS", "LOG"),
+    ] {
+        for index in ["Index into", "an index into"] {
+            let list = format!("{index} `{list}`");
+            text = text.replace(&list, &format!("`BAROGRAPH_{prefix}_…`"));
+        }
+    }
+    text = text.replace("`SYMBOL`", "`BAROGRAPH_PLUGIN_V1`");
+    for name in TYPES {
+        let renamed = format!("`barograph_{}", name.to_lowercase());
+        text = text.replace(&format!("`{name}::"), &format!("{renamed}."));
+        text = text.replace(&format!("`{name}`"), &format!("{renamed}`"));
+    }
+    for prefix in ["KIND", "FEATURE", "TIER", "METRIC"] {
+        text = text.replace(&format!("`{prefix}_…`"), &format!("`BAROGRAPH_{prefix}_…`"));
+        text = text.replace(
+            &format!("`1 << {prefix}_…`"),
+            &format!("`1 << BAROGRAPH_{prefix}_…`"),
+        );
+    }
+    for name in CONSTANTS.map(|(name, _)| name).into_iter().chain(["MAGIC"]) {
+        text = text.replace(&format!("`{name}`"), &format!("`BAROGRAPH_{name}`"));
+    }
+    text
 }
 
 const DECLARATION: &str = "\
