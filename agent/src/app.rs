@@ -8,6 +8,7 @@
 mod alerting;
 mod collectors;
 mod plugin_events;
+mod trials;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -41,6 +42,7 @@ use alerting::Alerting;
 use collectors::Collectors;
 pub use collectors::MakeRunner;
 use plugin_events::PluginEvents;
+pub use trials::Tried;
 
 /// The folder of the libraries that are loaded, in the data folder.
 const PLUGINS: &str = "plugins";
@@ -300,7 +302,8 @@ impl<R: Runner> App<R> {
         &self.collectors.lookups
     }
 
-    /// Takes over what can change in a running agent: collectors are stopped, started and exchanged.
+    /// Takes over what can change in a running agent: collectors are stopped, started and exchanged. Those that are
+    /// to take the place of others are tried first, see [`App::tried`].
     /// Gives back the sections that only a restart would change; they keep their old values.
     pub async fn reload(&mut self, new: Config) -> Vec<&'static str> {
         let fixed: Vec<_> = self
@@ -317,6 +320,17 @@ impl<R: Runner> App<R> {
             self.config.alerts = new.alerts;
         }
         fixed
+    }
+
+    /// Waits until some of those were tried, and for ever if there are none. Whoever calls it calls
+    /// [`App::take_over`] then. Cancel-safe.
+    pub async fn tried(&mut self) -> Tried {
+        self.collectors.tried().await
+    }
+
+    /// Exchanges collectors for those that were tried, or shows why they go on as before.
+    pub async fn take_over(&mut self, tried: Tried) {
+        self.collectors.take_over(tried).await;
     }
 
     /// Stops everything in order.

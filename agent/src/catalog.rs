@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Tier;
 
 mod error;
+mod redefinition;
 
 pub use error::CatalogError;
 
@@ -278,7 +279,8 @@ impl Catalog {
         CollectorId(id_of(tables.collectors.len()))
     }
 
-    /// Defines a metric, or finds the equal one that is there. Help, tier and chart of the first stay.
+    /// Defines a metric, or finds the equal one that is there. Help, tier and chart of the first stay. Another one of
+    /// the same plugin takes its place once all of its series are retired.
     pub fn define_metric(
         &self,
         collector: CollectorId,
@@ -294,19 +296,10 @@ impl Catalog {
         }
         let mut tables = self.write();
         if let Some(&id) = tables.metric_ids.get(&metric.name) {
-            let known = tables.metric(id);
-            let same = known.kind == metric.kind
-                && known.unit == metric.unit
-                && known.labels == metric.labels
-                && known.topic == metric.topic;
-            if same {
-                return Ok(id);
+            if tables.define_again(id, metric)? {
+                tables.collectors[collector.0 as usize].revision += 1;
             }
-            let plugin = known.plugin.clone();
-            return Err(CatalogError::Conflict {
-                name: metric.name,
-                plugin,
-            });
+            return Ok(id);
         }
         let count = tables
             .metrics

@@ -1,13 +1,16 @@
 //! The collectors that run: started, stopped and exchanged as the configuration and their libraries say.
 //!
 //! What can change in a running collector is its supervisor's business, which is told what is wanted; here is
-//! decided who stays, who goes and who is new. A library that can't be used stops nobody who runs.
+//! decided who stays, who goes and who is new. A library that can't be used stops nobody who runs, and what is to
+//! take the place of one that runs is tried before, see [`super::trials`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
+use super::trials::{Members, Trials, Tried};
 use super::{STEP_TIMEOUT, Task};
 use crate::catalog::{Catalog, CollectorId};
 use crate::collect::events::Outbox;
@@ -15,16 +18,17 @@ use crate::collect::library::Shelf;
 use crate::collect::lookup::Lookups;
 use crate::collect::stats::{CollectorStats, Registry};
 use crate::collect::status::Outcome;
-use crate::collect::supervisor::{Parts, Supervisor, Wanted};
-use crate::collect::{self, Runner, Settings};
+use crate::collect::supervisor::{Parts, Supervisor, Trial, Wanted};
+use crate::collect::{self, Isolation, Runner, Settings};
 use crate::config::Instance;
-use crate::protocol::Component;
+use crate::protocol::{Component, PluginPhase};
 
 /// Makes what collects for one collector.
 pub type MakeRunner<R> = Box<dyn Fn(Settings, Catalog, CollectorId, Outbox) -> R + Send + Sync>;
 
 /// What a collector would run with.
-struct Plan {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
     settings: Settings,
     /// Its library says so.
     topic: String,
@@ -49,6 +53,18 @@ impl Running {
             && old.isolation == new.isolation
             && self.topic == plan.topic
     }
+
+    /// What has to be shown by whoever is to take its place: as much as it does itself. Nothing if it does not run,
+    /// since then there is nothing to lose.
+    fn asks(&self) -> Option<Trial> {
+        let is_running = self.stats.status().phase() == PluginPhase::Running;
+        let is_up = self.stats.up.load(Ordering::Relaxed);
+        is_running.then_some(if is_up {
+            Trial::Collects
+        } else {
+            Trial::Starts
+        })
+    }
 }
 
 /// All collectors by name, and what a new one is made with.
@@ -60,6 +76,8 @@ pub(super) struct Collectors<R> {
     make_runner: MakeRunner<R>,
     shelf: Arc<Shelf>,
     running: HashMap<String, Running>,
+    /// Of those that are to take the place of others.
+    trials: Trials,
     /// Names of those that could not be started; shown as down.
     refused: Vec<String>,
 }
@@ -79,6 +97,7 @@ impl<R: Runner> Collectors<R> {
             make_runner,
             shelf,
             running: HashMap::new(),
+            trials: Trials::default(),
             refused: Vec::new(),
         }
     }
@@ -167,66 +186,162 @@ impl<R: Runner> Collectors<R> {
         }
     }
 
-    /// Stops what is gone or has become another collector, starts what is new, and tells the rest what is wanted
-    /// of it now.
+    /// Stops what is gone, starts what is new, tells those that stay what is wanted of them now, and begins to try
+    /// what is to be another collector under the name of one that runs. The newest wish counts: trials for another
+    /// one end.
     pub(super) async fn exchange(&mut self, wanted: &[Instance]) {
-        let mut plans = self.plans(wanted).await;
-        for (instance, plan) in &mut plans {
-            // Another plugin has another topic, and would be started in the place of one that runs well.
-            if self.running.contains_key(&instance.name)
-                && let Ok(Plan { settings, .. }) = &plan
-                && let Err(error) = collect::check_name(settings)
-            {
-                *plan = Err(error);
-            }
-        }
-        let stays = |name: &str, running: &Running| {
-            plans.iter().any(|(instance, plan)| {
-                instance.name == name && plan.as_ref().map_or(true, |plan| running.can_become(plan))
-            })
+        let plans = self.plans(wanted).await;
+        self.remove_all_but(wanted).await;
+        let is_another = |plan: &Plan| {
+            let running = self.running.get(&plan.settings.name);
+            running.is_some_and(|running| !running.can_become(plan))
         };
-        let ending = self
-            .running
-            .extract_if(|name, running| !stays(name, running));
-        let ending: Vec<_> = ending.map(|(_, running)| running).collect();
-        let mut gone: Vec<_> = std::mem::take(&mut self.refused)
-            .into_iter()
-            .map(|name| (name, None))
+        let known = plans.iter().filter_map(|(_, plan)| plan.as_ref().ok());
+        let changing: HashSet<String> = known
+            .filter(|plan| is_another(plan))
+            .map(|plan| plan.settings.plugin.clone())
             .collect();
-        gone.extend(
-            ending
-                .iter()
-                .map(|old| (old.settings.name.clone(), Some(old.id))),
-        );
-        self.end(ending).await;
+        let mut groups: Vec<Members> = Vec::new();
         for (instance, plan) in plans {
+            let running = self.running.get(&instance.name);
             match plan {
-                plan if self.running.contains_key(&instance.name) => {
-                    self.change(&instance.name, plan);
+                Ok(plan) if running.is_some_and(|running| running.can_become(&plan)) => {
+                    self.change(&instance.name, Ok(plan));
+                }
+                // Also what is new waits: the metrics of the old ones may have other labels, or another topic.
+                Ok(plan) if changing.contains(&plan.settings.plugin) => {
+                    let of_plugin = |group: &&mut Members| group[0].0.plugin == instance.plugin;
+                    match groups.iter_mut().find(of_plugin) {
+                        Some(group) => group.push((instance, plan)),
+                        None => groups.push(vec![(instance, plan)]),
+                    }
                 }
                 Ok(plan) => self.start_as(plan),
+                Err(error) if running.is_some() => self.change(&instance.name, Err(error)),
                 Err(error) => self.refuse(&instance, &error),
             }
         }
-        for (name, id) in gone {
-            // What came back as the same collector keeps its series; its supervisor retires what is missing.
-            if let Some(id) = id
-                && self
-                    .running
-                    .get(&name)
-                    .is_none_or(|running| running.id != id)
-            {
-                self.retire(id);
-            }
-            if !wanted.iter().any(|wanted| wanted.name == name) {
-                self.parts.board.remove(&name);
-                self.stats.remove(&name);
-                self.lookups.remove(&name);
+        let mut before = std::mem::take(&mut self.trials);
+        for members in groups {
+            if !self.trials.keep(&mut before, &members) {
+                self.try_first(members).await;
             }
         }
+        before.give_up();
         let names: Vec<_> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
         self.stats.arrange(&names);
         self.sweep();
+    }
+
+    /// Stops and forgets what is not configured any more.
+    async fn remove_all_but(&mut self, wanted: &[Instance]) {
+        let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted.name == *name);
+        let gone = self.running.extract_if(|name, _| !is_wanted(name));
+        let gone: Vec<_> = gone.map(|(_, running)| running).collect();
+        let ids: Vec<_> = gone.iter().map(|old| old.id).collect();
+        let mut names = std::mem::take(&mut self.refused);
+        names.extend(gone.iter().map(|old| old.settings.name.clone()));
+        self.end(gone).await;
+        for id in ids {
+            self.retire(id);
+        }
+        for name in names.iter().filter(|name| !is_wanted(name)) {
+            self.parts.board.remove(name);
+            self.stats.remove(name);
+            self.lookups.remove(name);
+        }
+    }
+
+    /// Begins the trials that have to be good before these take the place of others; without any they do so at once.
+    async fn try_first(&mut self, members: Members) {
+        let runners = members.iter().filter_map(|(instance, plan)| {
+            let trial = self.running.get(&instance.name)?.asks()?;
+            Some((instance.name.clone(), self.disposable(plan), trial))
+        });
+        let runners: Vec<_> = runners.collect();
+        if runners.is_empty() {
+            self.replace(members).await;
+        } else {
+            self.trials.begin(members, runners, &self.parts.clock);
+        }
+    }
+
+    /// What a plan is tried with: it defines into a catalog of its own.
+    fn disposable(&self, plan: &Plan) -> R {
+        let settings = Settings {
+            isolation: Isolation::Process,
+            ..plan.settings.clone()
+        };
+        let catalog = Catalog::default();
+        let Settings {
+            name,
+            plugin,
+            series_max,
+            ..
+        } = &settings;
+        let id = catalog.register(name, plugin, &plan.topic, *series_max);
+        let model = (self.make_runner)(settings.clone(), catalog, id, self.outbox.clone());
+        // A successor's events are held back until it takes over, which this one never does.
+        model.successor(settings)
+    }
+
+    /// Waits until collectors that are to take the place of others were tried. Cancel-safe.
+    pub(super) async fn tried(&mut self) -> Tried {
+        self.trials.next().await
+    }
+
+    /// Exchanges what was tried for what runs, or says why not.
+    pub(super) async fn take_over(&mut self, tried: Tried) {
+        let refusals = tried.members.iter();
+        let refusals: Vec<_> = refusals
+            .filter_map(|(instance, _)| tried.refusal(&instance.name))
+            .collect();
+        if refusals.is_empty() {
+            self.replace(tried.members).await;
+        } else {
+            for ((instance, _), reason) in tried.members.into_iter().zip(refusals) {
+                if self.running.contains_key(&instance.name) {
+                    self.change(&instance.name, Err(reason));
+                } else {
+                    self.refuse(&instance, &reason);
+                }
+            }
+        }
+        self.sweep();
+    }
+
+    /// Starts these, after those that run under their names have ended.
+    async fn replace(&mut self, members: Members) {
+        let (mut old, mut retired) = (Vec::new(), Vec::new());
+        for (_, plan) in &members {
+            let settings = &plan.settings;
+            if let Some(running) = self.running.remove(&settings.name) {
+                let is_same = running.id == self.register(settings, &plan.topic)
+                    && running.settings.labelled == settings.labelled;
+                // What comes back as the same collector keeps its series; its supervisor retires what is missing.
+                if !is_same {
+                    retired.push(running.id);
+                }
+                old.push(running);
+            }
+        }
+        let names: Vec<_> = old.iter().map(|old| old.settings.name.clone()).collect();
+        self.end(old).await;
+        // Before others are defined: the same metrics may have other labels now, or another topic.
+        for id in retired {
+            self.retire(id);
+        }
+        for (Instance { name, plugin, .. }, plan) in members {
+            self.start_as(plan);
+            if names.contains(&name) {
+                let outcome = Outcome::Switched;
+                tracing::info!(collector = %name, outcome = outcome.name(), "plugin was reloaded");
+                let now_ms = self.parts.clock.now_ms();
+                self.stats
+                    .of(&name, &plugin)
+                    .reloaded(now_ms, outcome, None);
+            }
+        }
     }
 
     /// Looks at every library anew, which may mean that it is read as a whole.
@@ -239,9 +354,19 @@ impl<R: Runner> Collectors<R> {
             });
             plans.collect()
         });
-        planning
+        let mut plans: Vec<(Instance, Result<Plan, String>)> = planning
             .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        for (instance, plan) in &mut plans {
+            // Another plugin than its section's, in the place of one that runs well, needs no trial to be refused.
+            if self.running.contains_key(&instance.name)
+                && let Ok(Plan { settings, .. }) = &plan
+                && let Err(error) = collect::check_name(settings)
+            {
+                *plan = Err(error);
+            }
+        }
+        plans
     }
 
     /// Removes the copies of libraries that nobody runs and nobody will.
@@ -250,9 +375,10 @@ impl<R: Runner> Collectors<R> {
             .running
             .values()
             .map(|running| running.settings.sha256.clone());
+        let tried = self.trials.plans().map(|plan| plan.settings.sha256.clone());
         let used = self.stats.all();
         let used = used.iter().map(|stats| stats.status().sha256.clone());
-        let keep: Vec<_> = wished.chain(used).collect();
+        let keep: Vec<_> = wished.chain(tried).chain(used).collect();
         self.shelf.sweep(&keep);
     }
 
@@ -272,7 +398,9 @@ impl<R: Runner> Collectors<R> {
     /// Stops all of them.
     pub(super) async fn stop_all(mut self) {
         let all = self.running.drain().map(|(_, running)| running).collect();
-        self.end(all).await;
+        let trials = std::mem::take(&mut self.trials);
+        let until = self.parts.clock.mono() + STEP_TIMEOUT;
+        tokio::join!(trials.end(until), self.end(all));
     }
 
     /// Stops some at the same time.
@@ -296,3 +424,6 @@ fn plan(instance: &Instance, shelf: &Shelf) -> Result<Plan, String> {
     let topic = collect::topic_of(&settings);
     Ok(Plan { settings, topic })
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,9 +23,9 @@ pub enum CatalogError {
         /// The label.
         label: String,
     },
-    /// The same name was defined with another kind, unit or other labels.
+    /// The same name was defined with another topic, kind, unit or other labels.
     #[error(
-        "metric `{name}` is already defined by plugin `{plugin}` with another kind, unit or other labels"
+        "metric `{name}` is already defined by plugin `{plugin}` with another topic, kind, unit or other labels"
     )]
     Conflict {
         /// The metric.

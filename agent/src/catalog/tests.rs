@@ -33,13 +33,55 @@ fn names_are_checked_and_no_label_stands_twice() {
 fn one_name_has_one_definition() {
     let catalog = Catalog::default();
     let id = catalog.register("c", "p", "t", 10);
-    let first = catalog.define_metric(id, metric("m", &["a"]));
-    assert_eq!(catalog.define_metric(id, metric("m", &["a"])), first);
+    let first = catalog.define_metric(id, metric("m", &["a"])).unwrap();
+    assert_eq!(catalog.define_metric(id, metric("m", &["a"])), Ok(first));
+    catalog
+        .define_series(id, first, vec!["1".to_owned()])
+        .unwrap();
     let other = catalog.define_metric(id, metric("m", &["b"]));
     assert!(
         matches!(other, Err(CatalogError::Conflict { .. })),
         "{other:?}"
     );
+}
+
+#[test]
+fn a_metric_whose_series_are_retired_may_get_other_labels() {
+    let catalog = Catalog::default();
+    let id = catalog.register("c", "p", "t", 2);
+    let m = catalog.define_metric(id, metric("m", &["a"])).unwrap();
+    let define = |values: &[&str]| {
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        catalog.define_series(id, m, values)
+    };
+    let old = define(&["1"]).unwrap();
+    catalog.retire(old);
+    let of_other = Metric {
+        plugin: "other".to_owned(),
+        ..metric("m", &["b"])
+    };
+    let refused = catalog.define_metric(id, of_other);
+    assert!(
+        matches!(refused, Err(CatalogError::Conflict { .. })),
+        "{refused:?}"
+    );
+    let revision = catalog.read().collector(id).revision;
+    assert_eq!(catalog.define_metric(id, metric("m", &["b"])), Ok(m));
+    assert!(catalog.read().collector(id).revision > revision);
+    let new = define(&["1"]).unwrap();
+    assert_ne!(new, old, "the same value of another label");
+    assert!(catalog.read().labels(new).eq([("b", "1")]));
+    assert_eq!(catalog.read().labels(old).count(), 0);
+    // Without labels every series looks like an old one, and is none.
+    catalog.retire(new);
+    assert_eq!(catalog.define_metric(id, metric("m", &[])), Ok(m));
+    let last = define(&[]).unwrap();
+    for n in 0..4 {
+        let other = catalog.define_metric(id, metric("n", &["a"])).unwrap();
+        let churning = catalog.define_series(id, other, vec![n.to_string()]);
+        catalog.retire(churning.unwrap());
+    }
+    assert_eq!(define(&[]), Ok(last));
 }
 
 #[test]

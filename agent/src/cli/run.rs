@@ -144,6 +144,10 @@ async fn serve(
                     name = signals.stop() => break name,
                 },
             },
+            tried = app.tried() => tokio::select! {
+                () = app.take_over(tried) => {}
+                name = signals.stop() => break name,
+            },
             Some(errors) = checks.late() => {
                 for error in errors {
                     error!("{error}");

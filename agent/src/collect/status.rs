@@ -90,6 +90,11 @@ impl Status {
         self.next_start_at = next_start_at;
     }
 
+    /// Where it stands.
+    pub(crate) const fn phase(&self) -> PluginPhase {
+        self.phase
+    }
+
     /// Says what runs. The version stays known when nothing does.
     pub fn runs(&mut self, facts: Facts) {
         let version = facts.version.or_else(|| self.facts.version.take());

@@ -27,6 +27,7 @@ use crate::catalog::{Catalog, CatalogError, CollectorId, SeriesId};
 use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
 use crate::health::Board;
 use reload::Preparation;
+pub(crate) use reload::{Trial, probe};
 use start::Start;
 
 /// How long the schedule waits for the first start, so that the first tick already has samples.

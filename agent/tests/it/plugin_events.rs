@@ -169,6 +169,24 @@ async fn an_agent_that_is_killed_goes_on_where_events_were_stored() {
 
 #[tokio::test]
 async fn a_new_instance_takes_over_after_the_last_event_of_the_old_one() {
+    exchanged(|reload| format!("padding = {reload}\n")).await;
+}
+
+/// As one that is tried in a process of its own before: what it emits there does not count.
+#[tokio::test]
+async fn another_collector_takes_over_after_the_last_event_of_the_old_one() {
+    let isolations = ["process", "thread"];
+    exchanged(|reload| {
+        format!(
+            "isolation = {:?}\n",
+            isolations[usize::from(reload % 2 == 1)]
+        )
+    })
+    .await;
+}
+
+/// Exchanges the plugin by these keys again and again while it counts.
+async fn exchanged(keys: impl Fn(u64) -> String) {
     let folder = new_folder();
     let goal = Goal::new(&folder);
     let agent = Agent::inside(folder, &goal.config()).await;
@@ -177,7 +195,7 @@ async fn a_new_instance_takes_over_after_the_last_event_of_the_old_one() {
     for reload in 1..=RELOADS {
         // The old one is in the middle of it, and the new one begins where the old one was at that time.
         goal.set(reload * FLOOD / RELOADS);
-        agent.reload(&format!("{}padding = {reload}\n", goal.config()));
+        agent.reload(&(goal.config() + &keys(reload)));
         let plugin = agent
             .plugin_that("eventful", |plugin| plugin["reload"]["at"].as_i64() > last)
             .await;

@@ -3,6 +3,8 @@
 //! The plugin is a small one in C whose only sample is the number of its build, so that each test sees from outside
 //! which library a host has loaded.
 
+mod exchange;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -30,8 +30,8 @@ impl<R> Preparation<R> {
 }
 
 /// What has to be good enough in a trial.
-#[derive(Clone, Copy)]
-enum Trial {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
     /// A collect that succeeds.
     Collects,
     /// A start; what runs can't read its source either.
@@ -220,7 +220,11 @@ fn is_only_config(old: &Settings, new: &Settings) -> bool {
 
 /// Starts a successor and lets it collect once. It reads its source for the first time here, as it would in its
 /// first tick, and declares its series.
-async fn probe<R: Runner>(successor: &mut R, clock: &Clock, trial: Trial) -> Result<(), String> {
+pub(crate) async fn probe<R: Runner>(
+    successor: &mut R,
+    clock: &Clock,
+    trial: Trial,
+) -> Result<(), String> {
     let reason = |failure: Failure| failure.to_string();
     successor.start().await.map_err(reason)?;
     let tick = Tick {

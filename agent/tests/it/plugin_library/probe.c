@@ -1,16 +1,25 @@
-/* A plugin that says which build of it runs: its one sample is the number that it was compiled with. */
+/* A plugin that says which build of it runs: its one sample is the number that it was compiled with. A build may have
+ * another NAME and TOPIC, do something BEFORE_CREATE, and end its collects with another RESULT. */
 #define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "barograph_plugin.h"
 
 #ifndef NAME
 #define NAME "probe"
 #endif
+#ifndef TOPIC
+#define TOPIC NAME
+#endif
+#ifndef BEFORE_CREATE
+#define BEFORE_CREATE (void)0
+#endif
+#ifndef RESULT
+#define RESULT BAROGRAPH_OK
+#endif
 
 #ifdef LEFT
-#include <stdio.h>
-#include <unistd.h>
-
 /* Leaves a process of another session behind and writes its id. */
 static void leave(void) {
   const pid_t left = fork();
@@ -29,7 +38,7 @@ struct instance { const barograph_host *host; uint32_t series; };
 
 static int32_t describe(void *out, barograph_write write) {
   const barograph_str manifest = BAROGRAPH_TEXT(
-    "{\"name\":\"" NAME "\",\"topic\":\"" NAME "\",\"version\":\"0.1.0\",\"needs\":[],\"config\":{\"type\":\"object\"}}");
+    "{\"name\":\"" NAME "\",\"topic\":\"" TOPIC "\",\"version\":\"0.1.0\",\"needs\":[],\"config\":{\"type\":\"object\"}}");
   write(out, manifest);
   return BAROGRAPH_OK;
 }
@@ -49,7 +58,9 @@ static int32_t create(const barograph_host *host, barograph_str config, void **s
     BAROGRAPH_TEXT(""), BAROGRAPH_TEXT("Probe"), BAROGRAPH_TEXT("Build"), NULL, 0, NULL, 0 };
   struct instance *made = (struct instance *)malloc(sizeof *made);
   uint32_t id;
-  int32_t code = made ? host->define_metric(host->ctx, &metric, &id) : BAROGRAPH_E_FATAL;
+  int32_t code;
+  BEFORE_CREATE;
+  code = made ? host->define_metric(host->ctx, &metric, &id) : BAROGRAPH_E_FATAL;
   (void)config;
   if (code == BAROGRAPH_OK) code = host->define_series(host->ctx, id, NULL, 0, &made->series);
   if (code != BAROGRAPH_OK) { free(made); return code; }
@@ -61,8 +72,9 @@ static int32_t create(const barograph_host *host, barograph_str config, void **s
 static int32_t collect(void *self, const barograph_tick *tick) {
   const struct instance *it = (const struct instance *)self;
   const barograph_sample sample = { it->series, 0, BUILD };
+  int32_t code = it->host->push(it->host->ctx, &sample, 1);
   (void)tick;
-  return it->host->push(it->host->ctx, &sample, 1);
+  return code == BAROGRAPH_OK ? RESULT : code;
 }
 
 static int32_t nothing(void *self) { (void)self; return BAROGRAPH_OK; }
@@ -74,9 +86,9 @@ static int32_t reconfigure(void *self, barograph_str config) {
 __attribute__((used, section(BAROGRAPH_NOTE_SECTION))) static const char note[] =
   "abi=1.0\nname=probe\ntopic=probe\nversion=0.1.0\ndefault=on\n";
 #else
-BAROGRAPH_NOTE(NAME, NAME, "0.1.0")
+BAROGRAPH_NOTE(NAME, TOPIC, "0.1.0")
 #endif
 const barograph_plugin BAROGRAPH_PLUGIN_V1 = {
   BAROGRAPH_MAGIC, sizeof(barograph_plugin), BAROGRAPH_ABI_MAJOR, BAROGRAPH_ABI_MINOR, 0,
-  BAROGRAPH_TEXT(NAME), BAROGRAPH_TEXT(NAME), BAROGRAPH_TEXT("0.1.0"), describe, check_config,
+  BAROGRAPH_TEXT(NAME), BAROGRAPH_TEXT(TOPIC), BAROGRAPH_TEXT("0.1.0"), describe, check_config,
   create, nothing, collect, reconfigure, nothing, free, NULL };
