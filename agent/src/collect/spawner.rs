@@ -3,13 +3,15 @@
 //! The kernel sends a child its death signal when the *thread* that started it ends, so no worker of the
 //! runtime may do it. The child is this binary again, as `plugin-host NAME`: in a session and process group
 //! of its own, killed when the agent dies, without new privileges, core dumps or our environment, with limits
-//! of memory and descriptors, its socket on descriptor 3 and its output in a pipe that goes to the log. The
-//! same thread looks for what plugins leave behind, see [`super::orphans`].
+//! of memory and descriptors, kept from the agent's data ([`super::fence`]), its socket on descriptor 3 and its
+//! output in a pipe that goes to the log. The same thread looks for what plugins leave behind, see
+//! [`super::orphans`].
 
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -21,8 +23,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::child::{Child, Started};
+use super::fence::Ruleset;
 use super::host::LINK_FD;
-use super::{Settings, orphans};
+use super::{Settings, fence, orphans};
 
 /// Starts that may wait. A collector has two under way at most, and a start beyond the bound fails.
 const REQUESTS_MAX: usize = 1_024;
@@ -32,9 +35,6 @@ const KEPT_VARIABLES: [&str; 4] = ["PATH", "LANG", "TZ", "LD_LIBRARY_PATH"];
 const DESCRIPTORS_MAX: u64 = 1_024;
 /// How often it is looked for what plugins left behind, also when none has ended.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// What was left behind is looked for again after a moment, because its own children come to light with its end.
-const SWEEP_ROUNDS: usize = 20;
-const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the kernel holds a child to.
 #[derive(Clone, Copy, Debug)]
@@ -73,17 +73,14 @@ impl Spawner {
         Ok(Self(sender))
     }
 
-    /// As [`Spawner::start`], for the agent itself: what plugins leave behind is ended, and nobody of the same user
-    /// may read the agent's memory, where secrets of the configuration are. Children that this process has already
-    /// are left alone; later ones have to be the spawner's.
-    pub fn start_reaping() -> io::Result<Self> {
-        Self::reap_from_now()?;
-        Self::start()
-    }
-
-    /// What [`Spawner::start_reaping`] does, for plugins that are only asked something before the agent itself starts.
-    pub fn reap_from_now() -> io::Result<()> {
+    /// For the agent itself, before any plugin is even asked something: what plugins leave behind is ended, their
+    /// processes can't write to its data folder, and nobody of the same user may read the agent's memory, where secrets
+    /// of the configuration are. Children that this process has already are left alone; later ones have to be the
+    /// spawner's.
+    pub fn reap_from_now(data_dir: &Path) -> io::Result<()> {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        fence::close(data_dir);
+        fence::announce();
         orphans::begin()
     }
 
@@ -121,30 +118,9 @@ fn serve(requests: &Receiver<Request>) {
                 limits,
                 reply,
             }) => drop(reply.send(spawn(&name, limits))),
-            Ok(Request::Sweep) | Err(RecvTimeoutError::Timeout) => sweep(),
+            Ok(Request::Sweep) | Err(RecvTimeoutError::Timeout) => orphans::sweep(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
-    }
-}
-
-fn sweep() {
-    let mut ended = 0;
-    for round in 0..SWEEP_ROUNDS {
-        match orphans::sweep() {
-            Ok(0) => break,
-            // One that was ended in a round is often seen once more in the next, before it is gone.
-            Ok(found) => ended = found.max(ended),
-            Err(error) => {
-                tracing::warn!("what plugins left behind can't be looked for: {error}");
-                return;
-            }
-        }
-        if round + 1 < SWEEP_ROUNDS {
-            std::thread::sleep(SWEEP_PAUSE);
-        }
-    }
-    if ended > 0 {
-        tracing::warn!("{ended} processes that a plugin had left behind were ended");
     }
 }
 
@@ -182,9 +158,10 @@ fn spawn(name: &str, limits: Limits) -> io::Result<Started> {
         .stderr(input);
     let parent = rustix::process::getpid();
     let socket = theirs.as_raw_fd();
+    let fence = fence::ruleset();
     // SAFETY: the closure runs between fork and exec and makes system calls only: no allocation, no locks.
     unsafe {
-        command.pre_exec(move || prepare(parent, socket, limits));
+        command.pre_exec(move || prepare(parent, socket, limits, fence.as_ref()));
     }
     let ((process, pid), known) = orphans::adopt(|| {
         let process = command.spawn()?;
@@ -204,7 +181,7 @@ fn spawn(name: &str, limits: Limits) -> io::Result<Started> {
 }
 
 /// Between fork and exec: only async-signal-safe calls.
-fn prepare(parent: Pid, socket: c_int, limits: Limits) -> io::Result<()> {
+fn prepare(parent: Pid, socket: c_int, limits: Limits, fence: Option<&Ruleset>) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
@@ -212,7 +189,9 @@ fn prepare(parent: Pid, socket: c_int, limits: Limits) -> io::Result<()> {
         return Err(io::Error::from(rustix::io::Errno::SRCH));
     }
     rustix::thread::set_no_new_privs(true)?;
-    keep_signals_in();
+    if let Some(fence) = fence {
+        fence.restrict_self()?;
+    }
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, DESCRIPTORS_MAX)?;
     if let Some(bytes) = limits.address_space_max_bytes {
@@ -224,40 +203,6 @@ fn prepare(parent: Pid, socket: c_int, limits: Limits) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
-    }
-}
-
-/// Lets the child and what it starts send signals to each other only, so that a plugin's `kill` reaches neither the
-/// agent nor another plugin. Kernels before 6.12 can't do that, and then it stays as it is. What the kernel shows to
-/// debuggers only, such as `/proc/PID/io` of processes that it did not start, is closed to it as well.
-fn keep_signals_in() {
-    /// `struct landlock_ruleset_attr`.
-    #[repr(C)]
-    struct Ruleset {
-        handled_access_fs: u64,
-        handled_access_net: u64,
-        scoped: u64,
-    }
-    const SCOPE_SIGNAL: u64 = 1 << 1;
-    let ruleset = Ruleset {
-        handled_access_fs: 0,
-        handled_access_net: 0,
-        scoped: SCOPE_SIGNAL,
-    };
-    let no_flags: c_int = 0;
-    // SAFETY: plain system calls; the first reads as many bytes as the struct has, which lives until after it, and
-    // the descriptor that it gives is ours alone.
-    unsafe {
-        let descriptor = libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const ruleset,
-            size_of::<Ruleset>(),
-            no_flags,
-        );
-        if let Ok(descriptor @ 0..) = c_int::try_from(descriptor) {
-            libc::syscall(libc::SYS_landlock_restrict_self, descriptor, no_flags);
-            libc::close(descriptor);
-        }
     }
 }
 
@@ -276,32 +221,18 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
 mod tests {
     use std::os::unix::process::CommandExt as _;
 
+    use super::fence::Version;
     use super::*;
-
-    /// What the kernel's Landlock can do; negative where there is none.
-    fn landlock() -> i64 {
-        const VERSION: c_int = 1;
-        let no_bytes: usize = 0;
-        // SAFETY: a plain system call, which reads nothing in this form.
-        unsafe {
-            libc::syscall(
-                libc::SYS_landlock_create_ruleset,
-                std::ptr::null::<u8>(),
-                no_bytes,
-                VERSION,
-            )
-        }
-    }
 
     #[test]
     fn a_child_signals_its_own_children_and_not_its_parent() {
-        const SCOPES_SIGNALS: i64 = 6;
         let _reserved = reserve().unwrap();
         let (_ours, theirs) = UnixStream::pair().unwrap();
         let (parent, socket) = (rustix::process::getpid(), theirs.as_raw_fd());
         let limits = Limits {
             address_space_max_bytes: None,
         };
+        let fence = fence::ruleset();
         let mut command = std::process::Command::new("sh");
         command.args([
             "-c",
@@ -309,10 +240,10 @@ mod tests {
         ]);
         // SAFETY: as in `spawn`.
         unsafe {
-            command.pre_exec(move || prepare(parent, socket, limits));
+            command.pre_exec(move || prepare(parent, socket, limits, fence.as_ref()));
         }
         let reaches_parent = command.status().unwrap().code();
-        let expected = i32::from(landlock() >= SCOPES_SIGNALS);
+        let expected = i32::from(Version::of_kernel() >= Some(Version::SIGNALS));
         assert_eq!(reaches_parent, Some(expected));
     }
 }
