@@ -10,13 +10,15 @@ use serde_json::{Map, Value};
 
 use super::context::words_of;
 use super::instance::Instance;
+use super::schema;
 use super::{Context, now_mono_ns};
+use crate::collect::keeps_samples;
 use crate::collect::link::{Purpose, ToAgent, ToHost};
 
 /// Bytes of a manifest.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a lookup's answer.
-const FOUND_BYTES_MAX: usize = 64 << 10;
+const LOOKUP_BYTES_MAX: usize = 64 << 10;
 
 /// A message of the agent, counted from 1, so that a cancel can say up to where it goes.
 #[derive(Debug)]
@@ -26,12 +28,12 @@ pub(super) struct Request {
 }
 
 /// What a call into the plugin came to.
-struct Ended {
-    code: i32,
+pub(super) struct Ended {
+    pub(super) code: i32,
     /// Dotted path of a configuration key, or empty.
-    field: String,
+    pub(super) field: String,
     /// The plugin's words, or ours for the code; empty only where it is OK.
-    message: String,
+    pub(super) message: String,
 }
 
 /// Serves until the agent says stop or goes away; whether all went well. `open` loads a library.
@@ -62,11 +64,11 @@ pub(super) fn serve(
     let instance = Instance::new(context, plugin, position);
     match purpose {
         Purpose::Check => {
-            let ended = end(context, instance.check(&config));
-            if ended.code != abi::OK {
-                return fail(context, ended);
+            let schema = schema::of(manifest(context, &instance)).ok();
+            match schema::check(context, &instance, schema.as_ref(), &config) {
+                Ok(()) => context.send(&[instance.ready()]).is_ok(),
+                Err(ended) => fail(context, ended),
             }
-            context.send(&[instance.ready()]).is_ok()
         }
         Purpose::Describe => match manifest(context, &instance) {
             Ok(manifest) => {
@@ -86,13 +88,19 @@ fn collect(
     config: &str,
     requests: &Receiver<Request>,
 ) -> bool {
+    let schema = schema::of(manifest(context, &instance));
+    // A flaw of the manifest is the author's, and no reason not to run.
+    let schema = schema.map_err(|why| schema::warn(context, &why)).ok();
+    if let Err(ended) = schema::allow(context, &instance, schema.as_ref(), config) {
+        return fail(context, ended);
+    }
     let created = end(context, instance.create(config));
     if created.code != abi::OK {
-        return fail(context, created);
+        return fail(context, created.because_of(context.first_refusal()));
     }
     let started = end(context, instance.start());
     if started.code != abi::OK {
-        fail(context, started);
+        fail(context, started.because_of(context.first_refusal()));
         instance.stop();
         return false;
     }
@@ -111,7 +119,10 @@ fn collect(
                 let began_ns = now_mono_ns();
                 let code = instance.collect(number, at_ms, tiers, deadline);
                 let took = Duration::from_nanos(now_mono_ns().saturating_sub(began_ns));
-                let ended = end(context, code);
+                let mut ended = end(context, code);
+                if !keeps_samples(ended.code) {
+                    ended = ended.because_of(context.first_refusal());
+                }
                 let error = (ended.code != abi::OK).then_some(ended.message);
                 let mut done = context.done(number, ended.code, error);
                 done.took = took;
@@ -122,7 +133,10 @@ fn collect(
                     code,
                     field,
                     message,
-                } = end(context, instance.reconfigure(&config));
+                } = schema::allow(context, &instance, schema.as_ref(), &config).map_or_else(
+                    |refused| refused,
+                    |()| end(context, instance.reconfigure(&config)),
+                );
                 ToAgent::Reconfigured {
                     code,
                     field,
@@ -134,11 +148,11 @@ fn collect(
                 name,
                 parameter,
             } => {
-                let (code, answer) = match find(context, &instance, &name, &parameter) {
+                let (code, answer) = match look_up(context, &instance, &name, &parameter) {
                     Ok(answer) => (abi::OK, answer),
                     Err(ended) => (ended.code, ended.message),
                 };
-                ToAgent::Found { id, code, answer }
+                ToAgent::LookedUp { id, code, answer }
             }
             ToHost::Stop => break,
             // A cancel is the reading thread's, and nothing is loaded twice.
@@ -164,7 +178,7 @@ fn manifest(context: &Context, instance: &Instance) -> Result<String, Ended> {
     })
 }
 
-fn find(
+fn look_up(
     context: &Context,
     instance: &Instance,
     name: &str,
@@ -175,7 +189,7 @@ fn find(
         return Err(Ended::config(format!("plugin {plugin} has no lookups")));
     };
     let call = || instance.look_up(lookup, name, parameter);
-    let (code, written) = context.written(FOUND_BYTES_MAX, call);
+    let (code, written) = context.written(LOOKUP_BYTES_MAX, call);
     let ended = end(context, code);
     if ended.code != abi::OK {
         return Err(ended);
@@ -188,7 +202,7 @@ fn find(
     })
 }
 
-fn end(context: &Context, code: i32) -> Ended {
+pub(super) fn end(context: &Context, code: i32) -> Ended {
     let (field, mut message) = context.end();
     if message.is_empty() && code != abi::OK && code != abi::RESTART {
         message = words_of(code);
@@ -218,6 +232,14 @@ fn fail(context: &Context, ended: Ended) -> bool {
 }
 
 impl Ended {
+    /// What was refused on the way is the reason more often than not, and the plugin has only its code.
+    fn because_of(mut self, refusal: Option<String>) -> Self {
+        if let Some(refusal) = refusal {
+            self.message = format!("{}: {refusal}", self.message);
+        }
+        self
+    }
+
     const fn config(message: String) -> Self {
         Self {
             code: abi::E_CONFIG,
