@@ -5,15 +5,28 @@
 //! ends. [`sweep`] ends every child that is not known here, and reaps it by its own id, so that the runtime,
 //! which reaps the hosts, never loses one of them. Hosts are made known by [`adopt`], the only door through
 //! which this process starts another one. Children that were there before [`begin`] are somebody else's.
+//!
+//! An agent sweeps from its start on, and ends all that is left as its last act, with [`end_all`]. A command that
+//! tries plugins sweeps while it does so, for as long as it holds a [`Reaping`]; what it runs besides, such as a
+//! build, it runs before and after, so that neither that nor what it leaves is ever taken for a plugin's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 
-use crate::proc;
+use crate::{proc, words};
+
+/// What was left behind is looked for again after a moment, because its own children come to light with its end.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often, where the next look comes by itself.
+const ROUNDS: usize = 20;
+/// How often, where it is the last one: for a second. Only what goes on forking outlasts that.
+const LAST_ROUNDS: usize = 200;
 
 /// Of the whole process, as children are; `None` where nothing is swept.
 static KNOWN: Mutex<Option<HashMap<Pid, Care>>> = Mutex::new(None);
@@ -56,15 +69,108 @@ fn known() -> MutexGuard<'static, Option<HashMap<Pid, Care>>> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// While it is held, what plugins leave behind is ended; when it is dropped, all that is left of them. In an agent,
+/// which sweeps from its start to its end, it does nothing.
+#[derive(Debug)]
+pub(super) struct Reaping {
+    is_first: bool,
+}
+
+impl Reaping {
+    /// Hosts may be started from now on, and nothing else.
+    pub(super) fn begin() -> io::Result<Self> {
+        let is_first = begin_once()?;
+        Ok(Self { is_first })
+    }
+}
+
+impl Drop for Reaping {
+    fn drop(&mut self) {
+        if self.is_first {
+            end_all();
+        }
+    }
+}
+
 /// Makes this process the parent of what its descendants leave behind; from now on [`sweep`] ends it.
 pub(super) fn begin() -> io::Result<()> {
+    begin_once().map(drop)
+}
+
+fn begin_once() -> io::Result<bool> {
     let mut known = known();
-    if known.is_none() {
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        let strangers = children()?.into_iter().map(|pid| (pid, Care::Stranger));
-        *known = Some(strangers.collect());
+    if known.is_some() {
+        return Ok(false);
     }
-    Ok(())
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let strangers = children()?.into_iter().map(|pid| (pid, Care::Stranger));
+    *known = Some(strangers.collect());
+    Ok(true)
+}
+
+/// Ends all that plugins have and left, their hosts too, and sweeps no more. Takes a second at most.
+pub fn end_all() {
+    if known().is_none() {
+        return;
+    }
+    tell(rounds(LAST_ROUNDS, end_hosts));
+    *known() = None;
+    let _ = rustix::process::set_child_subreaper(None);
+}
+
+/// Ends what plugins have left behind, with all that this had started in turn.
+pub(super) fn sweep() {
+    tell(rounds(ROUNDS, || false));
+}
+
+/// Looks until nothing is found and nothing is to be waited for; gives how many processes were ended.
+fn rounds(max: usize, waits: impl Fn() -> bool) -> io::Result<usize> {
+    let mut ended = HashSet::new();
+    for round in 1..=max {
+        // First: with the end of a host comes to light what its plugin left.
+        let is_waiting = waits();
+        let found = look()?;
+        if found.is_empty() && !is_waiting {
+            break;
+        }
+        ended.extend(found);
+        if round < max {
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(ended.len())
+}
+
+fn tell(ended: io::Result<usize>) {
+    match ended {
+        Ok(0) => {}
+        Ok(ended) => {
+            let (one, several) = (
+                "process that a plugin had left behind was",
+                "processes that a plugin had left behind were",
+            );
+            tracing::warn!("{} ended", words::count(ended, one, several));
+        }
+        Err(error) => tracing::warn!("what plugins left behind can't be looked for: {error}"),
+    }
+}
+
+/// Kills the hosts that run, each with its group; says whether there was one. It is reaped by whom it belongs to.
+fn end_hosts() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let known = known();
+    let hosts = known.iter().flatten();
+    let mut is_running = false;
+    for (pid, _) in hosts.filter(|(_, care)| **care != Care::Stranger) {
+        if matches!(
+            rustix::process::waitid(WaitId::Pid(*pid), options),
+            Ok(None)
+        ) {
+            is_running = true;
+            let _ = rustix::process::kill_process_group(*pid, Signal::KILL);
+        }
+    }
+    is_running
 }
 
 /// Starts a host. No sweep can see it before it is known, because the lock is held meanwhile.
@@ -77,23 +183,21 @@ pub(super) fn adopt<T>(start: impl FnOnce() -> io::Result<(T, Pid)>) -> io::Resu
     Ok((started, Known(pid)))
 }
 
-/// Ends every child that nobody knows and reaps those that have ended; gives how many there were. What they had
-/// started in turn comes to light with their end, so it is called until there are none.
-pub(super) fn sweep() -> io::Result<usize> {
+/// Ends every child that nobody knows and reaps those that have ended; gives which there were.
+fn look() -> io::Result<Vec<Pid>> {
     let mut known = known();
     let Some(known) = known.as_mut() else {
-        return Ok(0);
+        return Ok(Vec::new());
     };
-    let children = children()?;
+    let mut children = children()?;
     known.retain(|pid, care| *care == Care::Waited || children.contains(pid));
-    let mut found = 0;
-    for pid in children.into_iter().filter(|pid| !known.contains_key(pid)) {
-        found += 1;
+    children.retain(|pid| !known.contains_key(pid));
+    for pid in &children {
         // It can't have become another process's id: only we reap it.
-        let _ = rustix::process::kill_process(pid, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+        let _ = rustix::process::kill_process(*pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(*pid), WaitOptions::NOHANG);
     }
-    Ok(found)
+    Ok(children)
 }
 
 /// Every child of this process, those that have ended and were not reaped too.

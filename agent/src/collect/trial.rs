@@ -1,9 +1,11 @@
 //! Plugins tried without an agent: what `barograph check` and `barograph plugin` call.
 //!
 //! They use the same process, link and deadlines as the running agent, so that what works here works there. There is
-//! no store: events are acknowledged as soon as they are here, and each start begins without a position.
+//! no store: events are acknowledged as soon as they are here, and each start begins without a position. With a trial
+//! ends whatever its plugin has started, also where it is dropped.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,9 +14,10 @@ use tokio::time::timeout;
 
 use super::events::{self, Queue};
 use super::link::{PluginEvent, Purpose};
+use super::orphans::Reaping;
 use super::process::{Process, StartError};
 use super::spawner::Spawner;
-use super::{Failure, Isolation, Question, Runner as _, Settings, lookup};
+use super::{Failure, Isolation, Lookup, Refused, Runner as _, Settings, lookup};
 use crate::catalog::{Catalog, Kind, Unit};
 use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
 
@@ -87,7 +90,7 @@ pub async fn check(settings: &Settings) -> Result<(), PluginConfigError> {
         field: String::new(),
         message,
     };
-    let (mut process, _) =
+    let (_reaping, mut process, _) =
         prepare(&disposable(settings)).map_err(|error| plain(error.to_string()))?;
     let launched = process.launch(Purpose::Check).await;
     process.stop().await;
@@ -101,7 +104,7 @@ pub async fn check(settings: &Settings) -> Result<(), PluginConfigError> {
 /// The plugin's manifest, written in a process of its own: name, topic, version, needs, and the JSON Schema of its
 /// configuration as `config`.
 pub async fn describe(settings: &Settings) -> Result<Value, TrialError> {
-    let (mut process, _) =
+    let (_reaping, mut process, _) =
         prepare(&disposable(settings)).map_err(|error| TrialError::Lost(error.to_string()))?;
     let described = process.describe().await;
     process.stop().await;
@@ -118,15 +121,16 @@ pub struct Trial {
     clock: Clock,
     ticker: Ticker,
     events: Queue,
-    /// What happened since the last batch, and what was no event.
+    /// What happened since the last batch.
     early: Vec<PluginEvent>,
-    refused: (u32, String),
+    /// The last to be dropped: the process has to be on its way.
+    _reaping: Reaping,
 }
 
 impl Trial {
     /// Starts the plugin where the settings say.
     pub async fn start(settings: &Settings) -> Result<Self, TrialError> {
-        let (process, catalog) =
+        let (reaping, process, catalog) =
             prepare(settings).map_err(|error| TrialError::Lost(error.to_string()))?;
         let clock = Clock::system();
         let (outbox, events) = events::channel(clock.clone(), Vec::new());
@@ -140,7 +144,7 @@ impl Trial {
             ticker,
             events,
             early: Vec::new(),
-            refused: (0, String::new()),
+            _reaping: reaping,
         })
     }
 
@@ -151,7 +155,7 @@ impl Trial {
             tokio::select! {
                 tick = self.ticker.next() => break tick,
                 failure = self.process.died() => return Err(failure.into()),
-                () = take(&mut self.events, &mut self.early, &mut self.refused),
+                () = take(&mut self.events, &mut self.early),
                     if self.early.len() < EVENTS_MAX => {}
             }
         };
@@ -181,13 +185,10 @@ impl Trial {
         let collected = self.process.collect(tick, tick.due).await;
         let took = self.clock.mono().saturating_duration_since(began);
         while !self.events.is_empty() && self.early.len() < EVENTS_MAX {
-            take(&mut self.events, &mut self.early, &mut self.refused).await;
+            take(&mut self.events, &mut self.early).await;
         }
         let collected = collected?;
-        let (refused, mut why) = std::mem::take(&mut self.refused);
-        if why.is_empty() {
-            why = collected.refusal;
-        }
+        let Refused { count, why, .. } = self.process.take_refused();
         let tables = self.catalog.read();
         let samples = collected.samples.iter().map(|sample| {
             let metric = tables.metric(tables.series(sample.series).metric);
@@ -208,21 +209,21 @@ impl Trial {
             took,
             inside: collected.inside,
             partial: collected.partial,
-            refused: (refused + collected.refused, why),
+            refused: (count, why),
             samples: samples.collect(),
             events: std::mem::take(&mut self.early),
         })
     }
 
-    /// Asks the plugin a question of its configuration; the answer is JSON.
-    pub async fn ask(&mut self, name: &str, parameter: &str) -> Result<String, TrialError> {
+    /// Looks something up in the plugin by a name of its configuration; the answer is JSON.
+    pub async fn look_up(&mut self, name: &str, parameter: &str) -> Result<String, TrialError> {
         let (reply, answer) = oneshot::channel();
-        let question = Question {
+        let lookup = Lookup {
             name: name.to_owned(),
             parameter: parameter.to_owned(),
             reply,
         };
-        self.process.ask(question).await;
+        self.process.look_up(lookup).await;
         let answered = async {
             tokio::select! {
                 biased;
@@ -248,22 +249,13 @@ impl Trial {
 }
 
 /// Takes the events that wait, which frees their room as if they were stored. Cancel-safe.
-async fn take(queue: &mut Queue, events: &mut Vec<PluginEvent>, refused: &mut (u32, String)) {
+async fn take(queue: &mut Queue, events: &mut Vec<PluginEvent>) {
     let Some(group) = queue.next(GROUP_MAX, GROUP_BYTES_MAX).await else {
         return;
     };
     queue.stored(&group);
-    for waiting in group {
-        match waiting.refusal {
-            None => events.push(waiting.event),
-            Some(why) => {
-                if refused.0 == 0 {
-                    refused.1 = format!("an event was none: {why}");
-                }
-                refused.0 += 1;
-            }
-        }
-    }
+    let good = group.into_iter().filter(|one| one.refusal.is_none());
+    events.extend(good.map(|one| one.event));
 }
 
 impl From<Failure> for TrialError {
@@ -283,7 +275,9 @@ fn disposable(settings: &Settings) -> Settings {
     }
 }
 
-fn prepare(settings: &Settings) -> std::io::Result<(Process, Catalog)> {
+/// In this order, so that what is dropped first, which is the last of them, is not what has to be the last.
+fn prepare(settings: &Settings) -> io::Result<(Reaping, Process, Catalog)> {
+    let reaping = Reaping::begin()?;
     let catalog = Catalog::default();
     let collector = catalog.register(
         &settings.name,
@@ -292,8 +286,6 @@ fn prepare(settings: &Settings) -> std::io::Result<(Process, Catalog)> {
         settings.series_max,
     );
     let spawner = Spawner::start()?;
-    Ok((
-        Process::new(settings.clone(), spawner, catalog.clone(), collector),
-        catalog,
-    ))
+    let process = Process::new(settings.clone(), spawner, catalog.clone(), collector);
+    Ok((reaping, process, catalog))
 }
