@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! Arguments are read here and each outcome becomes an exit code: 0 done, 1 failed while running, 2 usage
-//! or configuration, 3 address in use, 4 data folder unusable. What was asked for goes to stdout, all else
-//! to stderr. The hidden `plugin-host` is how the agent starts itself as the process of a plugin; nobody
+//! or configuration, 3 address in use, 4 data folder unusable, from 128 on a signal. What was asked for goes to
+//! stdout, all else to stderr. The hidden `plugin-host` is how the agent starts itself as the process of a plugin; nobody
 //! types it.
 
 mod backup;
@@ -15,6 +15,7 @@ mod plugin;
 mod query;
 mod restore;
 mod run;
+mod runtime;
 mod scope;
 mod table;
 mod version;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
+use tokio::signal::unix::SignalKind;
 
 use crate::collect::{host, library};
 use crate::config::{Config, ConfigErrors, Source};
@@ -109,6 +110,9 @@ enum Failure {
     /// Whoever read our output, such as `head`, has enough.
     #[error("the output was closed")]
     OutputClosed,
+    /// Whoever sent the signal knows.
+    #[error("a signal came")]
+    Interrupted(SignalKind),
 }
 
 impl Failure {
@@ -127,7 +131,13 @@ impl Failure {
             Self::Config(_) | Self::Usage(_) => 2,
             Self::AddressInUse(_) => 3,
             Self::DataFolder(_) => 4,
+            Self::Interrupted(kind) => u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX),
         }
+    }
+
+    /// Whether there is anything to say.
+    fn is_told(&self) -> bool {
+        !matches!(self, Self::OutputClosed | Self::Interrupted(_))
     }
 }
 
@@ -154,11 +164,10 @@ pub fn main() -> ExitCode {
     let Err(failure) = dispatch(arguments) else {
         return ExitCode::SUCCESS;
     };
-    let code = failure.code();
-    if code != 0 {
+    if failure.is_told() {
         say_last(failure.to_string());
     }
-    ExitCode::from(code)
+    ExitCode::from(failure.code())
 }
 
 /// Writes the last words to stderr, unless that takes nothing: a pipe that nobody reads must not keep the
@@ -194,14 +203,6 @@ fn load(path: Option<&Path>) -> Result<(Config, Source), ConfigErrors> {
     let (mut config, source) = Config::load(path, std::env::vars_os())?;
     config.run_unasked(&library::unasked());
     Ok((config, source))
-}
-
-/// A runtime on this thread, for subcommands that try plugins.
-fn short_runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Running(format!("no runtime: {error}")))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::output::{BUFFER_BYTES, Output};
 use crate::control::request::{Nothing, Request};
 use crate::moment::Shown;
 use crate::store::backup::{Contents, restore};
+use crate::words;
 
 pub(super) fn run(
     config: Option<&Path>,
@@ -37,9 +38,14 @@ pub(super) fn summary(contents: &Contents) -> String {
     let at = contents.about.as_ref().map_or_else(String::new, |about| {
         format!("taken {}, ", Shown(about.at_ms))
     });
+    let pairs = words::count(contents.pairs, "record", "records");
+    let head_files = words::count(contents.head_files, "head file", "head files");
+    let raw = words::count(raw, "hour", "hours");
+    let minute = words::count(minute, "block", "blocks");
+    let samples = words::count(contents.samples, "sample", "samples");
     format!(
-        "{at}{} bytes, {} records of the core, {} head files, {raw} hours of samples, {minute} blocks of minutes, \
-         {hour} of hours, {} samples in them",
-        contents.bytes, contents.pairs, contents.head_files, contents.samples
+        "{at}{} bytes, {pairs} of the core, {head_files}, {raw} of samples, {minute} of minutes, {hour} of hours, \
+         {samples} in them",
+        contents.bytes
     )
 }

@@ -6,7 +6,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Failure, load, short_runtime};
+use super::runtime::{Runtime, print};
+use super::{Failure, load};
 use crate::collect::library::Shelf;
 use crate::collect::{self, PluginConfigError, Settings};
 use crate::config::{
@@ -21,7 +22,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
-    let runtime = short_runtime()?;
+    let mut runtime = Runtime::new()?;
     // Not the agent's own: a check leaves nothing behind.
     let shelf = Shelf::temporary()
         .map_err(|error| Failure::Running(format!("no folder for copies of libraries: {error}")))?;
@@ -37,7 +38,8 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
                     errors.push(of_library(unusable, instance, &source));
                     continue;
                 }
-                errors.extend(runtime.block_on(check_plugin(instance, settings.clone(), &source)));
+                let checking = check_plugin(instance, settings.clone(), &source);
+                errors.extend(runtime.block_on(checking)?);
                 found.push(settings);
                 let place = &instance.sections()[0];
                 warnings.extend(resolved.warnings.iter().map(|warning| {
@@ -55,9 +57,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     if let Some(errors) = ConfigErrors::new(errors) {
         return Err(errors.into());
     }
-    let mut out = io::stdout().lock();
-    out.write_all(summary(&config, &source, &found).as_bytes())?;
-    Ok(())
+    runtime.block_on(print(summary(&config, &source, &found)))?
 }
 
 /// A library that can't be used, with the line of the key that asks too much of it, else of the section.
@@ -70,28 +70,31 @@ fn of_library(unusable: Unusable, instance: &Instance, source: &Source) -> Confi
     source.error(key.as_ref().unwrap_or(&sections[0]), unusable.message)
 }
 
-/// What the plugin has against its keys.
+/// What the plugin and its schema have against its keys.
 pub(super) async fn check_plugin(
     instance: &Instance,
     mut settings: Settings,
     source: &Source,
 ) -> Vec<ConfigError> {
     let mut errors = Vec::new();
+    let mut removed: Vec<String> = Vec::new();
     while errors.len() < MISTAKES_MAX {
         let Err(error) = collect::check(&settings).await else {
             break;
         };
         let field = field(&error);
-        errors.push(placed(&error, &field, instance, source));
-        // Without the key that is at fault the plugin gets to the next one.
         let key = field.split(['.', '[']).next().unwrap_or_default();
-        let removed = settings
-            .config
-            .as_object_mut()
-            .and_then(|keys| keys.remove(key));
-        if removed.is_none() {
+        if removed.iter().any(|removed| removed == key) {
+            // It is missed now, and only now.
             break;
         }
+        errors.push(placed(&error, &field, instance, source));
+        // Without the key that is at fault the plugin gets to the next one.
+        let keys = settings.config.as_object_mut();
+        if keys.and_then(|keys| keys.remove(key)).is_none() {
+            break;
+        }
+        removed.push(key.to_owned());
     }
     errors
 }

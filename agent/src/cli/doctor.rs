@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::moment::Shown;
 use crate::store::checkup::{self, Checkup, Part};
 use crate::store::folder::{Folder, disk_bytes};
+use crate::words;
 
 /// The copy; one that a killed doctor left is replaced.
 const COPY: &str = "doctor-copy";
@@ -50,7 +51,8 @@ pub(super) fn run(
         let bytes = quantity(Some(quarantine as f64), Unit::Bytes, false);
         writeln!(
             out,
-            "quarantine: {bytes} in {kept} folders, of earlier repairs; remove it when you don't need it"
+            "quarantine: {bytes} in {}, of earlier repairs; remove it when you don't need it",
+            words::count(kept, "folder", "folders")
         )?;
     }
     out.write_all(findings(&notes, &checkup, repair).as_bytes())?;
@@ -58,7 +60,8 @@ pub(super) fn run(
     let count = notes.len() + checkup.findings.len();
     if count > 0 {
         return Err(Failure::Running(format!(
-            "{count} findings in {}",
+            "{} in {}",
+            words::count(count, "finding", "findings"),
             root.display()
         )));
     }

@@ -1,16 +1,16 @@
 //! `barograph plugin`: what the authors and the operators of plugins need, one file a subcommand.
 //!
-//! [`new`](self::new) makes a plugin, [`inspect`] and [`check`] look at one, [`run_once`], [`watch`], [`ask`] and
+//! [`new`](self::new) makes a plugin, [`inspect`] and [`check`] look at one, [`run_once`], [`watch`], [`lookup`] and
 //! [`bench`] run it without an agent, [`list`] shows what an agent with this configuration would run. [`subject`]
 //! finds the plugin that is meant, [`samples`] turns its ticks into text. A plugin's code runs in a process of its own
 //! here as well.
 
-mod ask;
 mod bench;
 mod builder;
 mod check;
 mod inspect;
 mod list;
+mod lookup;
 mod new;
 mod run_once;
 mod samples;
@@ -60,8 +60,8 @@ pub(super) enum Command {
         #[command(flatten)]
         subject: subject::Named,
     },
-    /// Ask a plugin a question that its configuration names, and print the answer, one JSON value
-    Ask(ask::Arguments),
+    /// Look something up in a plugin by a name of its configuration, and print the answer, one JSON value
+    Lookup(lookup::Arguments),
     /// Collect again and again and print what a tick costs
     Bench(bench::Arguments),
     /// Print the configured plugins, and the libraries that are there but not configured
@@ -83,7 +83,7 @@ pub(super) fn run(config: Option<&Path>, command: Command) -> Result<(), Failure
             json,
         } => run_once::run(config, &subject, ticks, json),
         Command::Watch { subject } => watch::run(config, &subject),
-        Command::Ask(arguments) => ask::run(config, &arguments),
+        Command::Lookup(arguments) => lookup::run(config, &arguments),
         Command::Bench(arguments) => bench::run(config, &arguments),
         Command::List { json } => list::run(config, json),
     }

@@ -1,9 +1,12 @@
 //! `barograph run`: the agent from its first line of log to its last.
 //!
 //! SIGTERM and SIGINT stop it within [`STOP_MAX`]; a second one ends it at once. SIGHUP reads the
-//! configuration again, and looks at the plugins' libraries: what is wrong with the configuration is logged
-//! and the old one stays, else the agent takes over what it can and names what needs a restart. The one line on
-//! stdout is the page's address.
+//! configuration again, and looks at the plugins' libraries: what is wrong with the agent's own keys is logged
+//! and the old configuration stays, else the agent takes over what it can and names what needs a restart. What is
+//! wrong with a plugin's keys costs that plugin's collector alone, see [`checks`]. The one line on stdout is the
+//! page's address.
+
+mod checks;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,25 +14,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::check::check_keys;
 use super::{Failure, load};
 use crate::app::{self, App, StartError};
 use crate::clock::Clock;
 use crate::collect::library::Shelf;
 use crate::collect::spawner::Spawner;
-use crate::config::{Config, ConfigError, ConfigErrors, Source};
+use crate::collect::{self, Settings};
+use crate::config::{Config, Source};
 use crate::log;
+use checks::Checks;
 
 /// Parts that have not stopped by then are left behind.
 const STOP_MAX: Duration = Duration::from_secs(10);
 /// What blocking work may still take when everything else has stopped.
 const THREADS_MAX: Duration = Duration::from_millis(500);
-/// A plugin answers within milliseconds what it thinks of its keys; one that hangs must not hold the agent.
-const CHECK_MAX: Duration = Duration::from_secs(1);
 
 pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let (config, source) = load(path)?;
@@ -43,6 +44,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         .map_err(|error| Failure::Running(format!("no runtime: {error}")))?;
     let outcome = runtime.block_on(serve(path.map(Path::to_owned), config, &source, &log));
     runtime.shutdown_timeout(THREADS_MAX);
+    collect::end_all();
     outcome
 }
 
@@ -106,7 +108,7 @@ impl Signals {
 
 async fn serve(
     path: Option<PathBuf>,
-    config: Config,
+    mut config: Config,
     source: &Source,
     log: &log::Handle,
 ) -> Result<(), Failure> {
@@ -115,11 +117,11 @@ async fn serve(
     let clock = Clock::system();
     let prepared = app::prepare(&config, &clock)?;
     let shelf = Arc::clone(prepared.shelf());
-    // Also what a plugin leaves behind while it checks its configuration is found.
-    Spawner::reap_from_now()
+    // Also what a plugin leaves behind while it checks its configuration is found, and the data is closed to it.
+    Spawner::reap_from_now(&config.data_dir)
         .map_err(|error| Failure::Running(format!("plugins can't be started: {error}")))?;
-    let mut checks = Checks::start(&config, source, &shelf);
-    checks.finish().await?;
+    let mut checks = Checks::default();
+    checks.mark(&mut config, source, &shelf, |_| false).await;
     let file = source.file().map(|file| file.display().to_string());
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -148,7 +150,7 @@ async fn serve(
                 () = app.take_over(tried) => {}
                 name = signals.stop() => break name,
             },
-            Some(errors) = checks.late() => {
+            Some((_, errors)) = checks.late() => {
                 for error in errors {
                     error!("{error}");
                 }
@@ -175,52 +177,6 @@ async fn stop(app: App, signals: &mut Signals) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Plugins that are judging their keys, each in a process of its own.
-///
-/// One that refuses them would only fail again and again, so the operator hears of it before the agent
-/// starts. One that can't even be asked is not a mistake of the configuration: its supervisor deals with it.
-struct Checks(JoinSet<Vec<ConfigError>>);
-
-impl Checks {
-    fn start(config: &Config, source: &Source, shelf: &Arc<Shelf>) -> Self {
-        let mut checks = JoinSet::new();
-        for instance in &config.collectors {
-            let (instance, source, shelf) = (instance.clone(), source.clone(), Arc::clone(shelf));
-            checks.spawn(async move {
-                // Reads the library where it has changed; collectors that run are served meanwhile.
-                let resolving = instance.clone();
-                let settings = spawn_blocking(move || resolving.settings(&shelf)).await;
-                match settings {
-                    Ok(Ok(settings)) => check_keys(&instance, settings, &source).await,
-                    // A library that can't be used is said by whoever would run it.
-                    _ => Vec::new(),
-                }
-            });
-        }
-        Self(checks)
-    }
-
-    /// Waits for those that answer in time.
-    async fn finish(&mut self) -> Result<(), ConfigErrors> {
-        let mut errors = Vec::new();
-        let all = async {
-            while let Some(found) = self.late().await {
-                errors.extend(found);
-            }
-        };
-        if timeout(CHECK_MAX, all).await.is_err() {
-            warn!("a plugin has not checked its configuration yet; the agent goes on without it");
-        }
-        ConfigErrors::new(errors).map_or(Ok(()), Err)
-    }
-
-    /// The errors of one more plugin; `None` when none is asked any more. Cancel-safe.
-    async fn late(&mut self) -> Option<Vec<ConfigError>> {
-        let joined = self.0.join_next().await?;
-        Some(joined.unwrap_or_default())
-    }
-}
-
 fn announce(app: &App) {
     let address = app.address();
     let mut out = io::stdout().lock();
@@ -240,15 +196,8 @@ async fn reload(
     checks: &mut Checks,
     shelf: &Arc<Shelf>,
 ) {
-    let loaded = match load(path) {
-        Ok((new, source)) => {
-            *checks = Checks::start(&new, &source, shelf);
-            checks.finish().await.map(|()| new)
-        }
-        Err(errors) => Err(errors),
-    };
-    let new = match loaded {
-        Ok(new) => new,
+    let (mut new, source) = match load(path) {
+        Ok(loaded) => loaded,
         Err(errors) => {
             for error in errors.iter() {
                 error!("{error}");
@@ -257,6 +206,8 @@ async fn reload(
             return;
         }
     };
+    let runs = |settings: &Settings| app.runs(settings);
+    checks.mark(&mut new, &source, shelf, runs).await;
     log.set(&new.log.level);
     if known.log.format != new.log.format {
         warn!("log.format was changed; it takes effect with a restart");
@@ -267,14 +218,19 @@ async fn reload(
         warn!("{section} was changed; it takes effect with a restart");
     }
     let applied: Vec<_> = changed
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|section| !fixed.contains(section))
         .collect();
     *known = new;
-    info!(
-        applied = applied.join(", "),
-        "the configuration was reloaded"
-    );
+    if changed.is_empty() {
+        return info!(
+            "the configuration was reloaded and is as before; libraries were looked at too"
+        );
+    }
+    // None of them where all need a restart, which was said.
+    let applied = Some(applied.join(", ")).filter(|applied| !applied.is_empty());
+    info!(applied, "the configuration was reloaded");
 }
 
 impl From<StartError> for Failure {

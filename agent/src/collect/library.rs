@@ -54,7 +54,7 @@ pub struct Policy {
 /// A library that may be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pinned {
-    /// The copy that is to be loaded.
+    /// The copy that is to be loaded; in a trial it may be the library itself.
     pub loaded: PathBuf,
     /// SHA-256 of the copy, in lower-case hexadecimal digits.
     pub sha256: String,
@@ -114,7 +114,8 @@ impl Shelf {
         Self::owned(folder, false)
     }
 
-    /// One in the temp folder that is gone when it is dropped, for a trial of a plugin.
+    /// One in the temp folder that is gone when it is dropped, for a trial of a plugin. Where nothing can be loaded from
+    /// there, the libraries themselves are.
     pub fn temporary() -> io::Result<Self> {
         let temp = std::env::temp_dir();
         loop {
@@ -171,7 +172,17 @@ impl Shelf {
         let unreadable = |error| unreadable(path, error);
         let sha256 = hash(&mut file, &mut io::sink()).map_err(unreadable)?;
         expect(path, policy, &sha256)?;
-        self.require_exec()?;
+        if self.is_noexec() {
+            // A trial may load the library itself; that is no worse than a copy which other processes can exchange.
+            return match std::path::absolute(path) {
+                Ok(loaded) if self.is_temporary => Ok(Pinned {
+                    loaded,
+                    sha256,
+                    warnings,
+                }),
+                _ => Err(LibraryError::NoExec(self.folder.clone())),
+            };
+        }
         if !self.is_good(&sha256, metadata.len()) {
             self.copy(path, &mut file, &sha256)?;
         }
@@ -234,14 +245,9 @@ impl Shelf {
         }
     }
 
-    /// The dynamic linker would only say that a segment can't be mapped.
-    fn require_exec(&self) -> Result<(), LibraryError> {
-        match statvfs(&self.folder) {
-            Ok(found) if found.f_flag.contains(StatVfsMountFlags::NOEXEC) => {
-                Err(LibraryError::NoExec(self.folder.clone()))
-            }
-            _ => Ok(()),
-        }
+    /// Whether nothing in its folder can be loaded. The dynamic linker would only say that a segment can't be mapped.
+    fn is_noexec(&self) -> bool {
+        statvfs(&self.folder).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC))
     }
 
     /// Whether a copy is there that holds what its name says. Nothing needs to be written then, so an agent
@@ -303,6 +309,12 @@ impl Drop for Shelf {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Whether an agent of this user would load a library, whatever it holds; gives what is unwise about it.
+pub fn judge(path: &Path, strict: bool) -> Result<Vec<String>, LibraryError> {
+    let (_, metadata) = open(path)?;
+    trust::check(path, &metadata, strict)
 }
 
 /// SHA-256 of a library, as [`Pinned`] and the key `sha256` have it. Whether it may be loaded is not asked.

@@ -1,7 +1,8 @@
-//! Questions to running plugins, for whoever has the handle.
+//! Lookups in running plugins, for whoever has the handle.
 //!
-//! A collector answers one question at a time; who comes second is told so instead of waiting. A question
-//! has its own time, which is not that of a collect: whoever asks is never held up by a plugin for longer.
+//! A collector answers one at a time; who comes second is told so instead of waiting. It shares the
+//! instance with the collects: one that runs is waited for, and the lookup has a time of its own, which costs none of
+//! them. Whoever wants an answer is never held up for longer than [`ANSWER_MAX`] by both.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{Failure, Question};
+use super::{Failure, Lookup};
 
-/// How long an answer may take.
+/// How long an answer may take, a collect before it included.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// Why there is no answer.
@@ -21,13 +22,13 @@ pub enum LookupError {
     /// No collector has this name.
     #[error("there is no collector {0}")]
     Unknown(String),
-    /// Somebody else's question is not answered yet.
-    #[error("{0} is still answering another question; ask again")]
+    /// Somebody else's lookup is not answered yet.
+    #[error("{0} is still answering another lookup; come again")]
     Busy(String),
     /// The plugin could not answer.
     #[error("{collector}: {failure}")]
     Failed {
-        /// Who was asked.
+        /// Whose plugin it is.
         collector: String,
         /// Why it could not.
         failure: Failure,
@@ -37,15 +38,15 @@ pub enum LookupError {
     Late(String),
 }
 
-/// The collectors that can be asked, by name. Cloneable handle.
+/// The collectors that can answer, by name. Cloneable handle.
 #[derive(Clone, Debug, Default)]
-pub struct Lookups(Arc<RwLock<HashMap<String, mpsc::Sender<Question>>>>);
+pub struct Lookups(Arc<RwLock<HashMap<String, mpsc::Sender<Lookup>>>>);
 
 impl Lookups {
     /// Makes a collector known, or known again.
-    pub fn insert(&self, collector: &str, questions: mpsc::Sender<Question>) {
+    pub fn insert(&self, collector: &str, sender: mpsc::Sender<Lookup>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(collector.to_owned(), questions);
+        all.insert(collector.to_owned(), sender);
     }
 
     /// Forgets a collector.
@@ -54,8 +55,8 @@ impl Lookups {
         all.remove(collector);
     }
 
-    /// Asks a collector what it knows of `parameter` under a name that the operator configured; the answer is JSON.
-    pub async fn ask(
+    /// Looks up what a collector knows of `parameter` under a name that the operator configured; the answer is JSON.
+    pub async fn look_up(
         &self,
         collector: &str,
         name: String,
@@ -66,16 +67,16 @@ impl Lookups {
             all.get(collector).cloned()
         };
         let collector = collector.to_owned();
-        let Some(questions) = its else {
+        let Some(sender) = its else {
             return Err(LookupError::Unknown(collector));
         };
         let (reply, answer) = oneshot::channel();
-        let question = Question {
+        let lookup = Lookup {
             name,
             parameter,
             reply,
         };
-        match questions.try_send(question) {
+        match sender.try_send(lookup) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(LookupError::Busy(collector)),
             Err(mpsc::error::TrySendError::Closed(_)) => {
@@ -85,7 +86,7 @@ impl Lookups {
         match timeout(ANSWER_MAX, answer).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(failure))) => Err(LookupError::Failed { collector, failure }),
-            // Its instance went away with the question.
+            // Its instance went away with it.
             Ok(Err(_)) => {
                 let failure = Failure::Refused("ended before it answered".to_owned());
                 Err(LookupError::Failed { collector, failure })
@@ -102,32 +103,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_a_refusal_a_silence_and_a_queue() {
         let lookups = Lookups::default();
-        let ask = |name: &str| {
+        let wanted = |name: &str| {
             let (lookups, name) = (lookups.clone(), name.to_owned());
-            async move { lookups.ask("c", name, "7".to_owned()).await }
+            async move { lookups.look_up("c", name, "7".to_owned()).await }
         };
-        assert_eq!(ask("user").await, Err(LookupError::Unknown("c".to_owned())));
-        let (sender, mut questions) = mpsc::channel(1);
+        assert_eq!(
+            wanted("user").await,
+            Err(LookupError::Unknown("c".to_owned()))
+        );
+        let (sender, mut receiver) = mpsc::channel(1);
         lookups.insert("c", sender);
         let plugin = async {
-            let asked: Question = questions.recv().await.unwrap();
-            let answer = format!("[\"{}\",\"{}\"]", asked.name, asked.parameter);
-            asked.reply.send(Ok(answer)).unwrap();
-            let asked = questions.recv().await.unwrap();
+            let lookup: Lookup = receiver.recv().await.unwrap();
+            let answer = format!("[\"{}\",\"{}\"]", lookup.name, lookup.parameter);
+            lookup.reply.send(Ok(answer)).unwrap();
+            let lookup = receiver.recv().await.unwrap();
             let refused = Failure::Refused("no such name".to_owned());
-            asked.reply.send(Err(refused)).unwrap();
-            drop(questions.recv().await.unwrap());
-            questions
+            lookup.reply.send(Err(refused)).unwrap();
+            drop(receiver.recv().await.unwrap());
+            receiver
         };
         let asker = async {
-            assert_eq!(ask("user").await.unwrap(), "[\"user\",\"7\"]");
-            let refused = ask("x").await.unwrap_err();
+            assert_eq!(wanted("user").await.unwrap(), "[\"user\",\"7\"]");
+            let refused = wanted("x").await.unwrap_err();
             assert_eq!(refused.to_string(), "c: no such name");
-            let ended = ask("y").await.unwrap_err();
+            let ended = wanted("y").await.unwrap_err();
             assert_eq!(ended.to_string(), "c: ended before it answered");
         };
-        let (_questions, ()) = tokio::join!(plugin, asker);
-        let (late, busy) = tokio::join!(ask("z"), ask("z"));
+        let (_receiver, ()) = tokio::join!(plugin, asker);
+        let (late, busy) = tokio::join!(wanted("z"), wanted("z"));
         assert_eq!(late, Err(LookupError::Late("c".to_owned())));
         assert_eq!(busy, Err(LookupError::Busy("c".to_owned())));
     }

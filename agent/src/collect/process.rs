@@ -6,6 +6,8 @@
 
 mod claims;
 mod events;
+mod forked;
+mod pending;
 mod running;
 mod scope;
 
@@ -21,8 +23,8 @@ use super::events::Outbox;
 use super::link::{Done, Purpose, ToHost};
 use super::spawner::Spawner;
 use super::{
-    Collected, Facts, Failure, Handover, Isolation, LostReason, Question, Reconfigured, Runner,
-    Settings, keeps_samples, library,
+    Collected, Facts, Failure, Handover, Isolation, Lookup, LostReason, Reconfigured, Refused,
+    Runner, Settings, keeps_samples, library,
 };
 use crate::bus::Sample;
 use crate::catalog::{Catalog, CollectorId, SeriesId};
@@ -55,6 +57,8 @@ pub struct Process {
     version: Option<String>,
     /// The series of the process that was lost last.
     lost_series: Vec<SeriesId>,
+    /// What was not taken since it was asked last, but for what its process still counts.
+    refused: Refused,
     /// Forwards the output of the process before this one, in case a grandchild still holds the pipe.
     old_noise: Option<JoinHandle<()>>,
 }
@@ -79,6 +83,7 @@ impl Process {
             running: None,
             version: None,
             lost_series: Vec::new(),
+            refused: Refused::default(),
             old_noise: None,
         }
     }
@@ -187,6 +192,7 @@ impl Process {
 
     async fn try_collect(&mut self, tick: &Tick, tiers: TierSet) -> Result<Done, Failure> {
         let (running, scope) = self.parts()?;
+        running.settle(&scope).await?;
         let (number, deadline) = (tick.number, scope.settings.timeout);
         let request = ToHost::Collect {
             number,
@@ -217,6 +223,7 @@ impl Process {
         config: &serde_json::Value,
     ) -> Result<Reconfigured, Failure> {
         let (running, scope) = self.parts()?;
+        running.settle(&scope).await?;
         let config = config.to_string();
         running.send(&ToHost::Reconfigure { config }).await?;
         let deadline = scope.settings.timeout;
@@ -239,22 +246,21 @@ impl Process {
 
     /// What was sampled, with everything that can't be a sample counted as refused.
     fn collected(&mut self, done: Done) -> Collected {
-        let (mut refused, mut refusal) = (done.refused, done.refusal);
         let Some(running) = self.running.as_mut() else {
             return Collected::default();
-        };
-        let mut refuse = |why: &str| {
-            refused = refused.saturating_add(1);
-            if refusal.is_empty() {
-                why.clone_into(&mut refusal);
-            }
         };
         let mut samples = Vec::with_capacity(done.samples.len());
         for &(id, value) in &done.samples {
             match running.series_of(id) {
-                Err(UnknownSeries) => refuse("of a series that was never declared"),
-                Ok(_) if !value.is_finite() => refuse("not a finite number"),
-                // The catalog did not take the series, and counts that.
+                Err(UnknownSeries) => {
+                    let why = || "a sample of a series that was never declared".to_owned();
+                    self.refused.add(why);
+                }
+                Ok(_) if !value.is_finite() => {
+                    self.refused
+                        .add(|| "a sample that is no finite number".to_owned());
+                }
+                // The catalog did not take the series, which was counted when it was declared.
                 Ok(None) => {}
                 Ok(Some(series)) => samples.push(Sample { series, value }),
             }
@@ -262,8 +268,6 @@ impl Process {
         Collected {
             samples,
             partial: done.error.or_else(|| running.refused_metric.clone()),
-            refused,
-            refusal,
             events_stored: running.events.count_stored(),
             inside: Some(done.took),
         }
@@ -292,6 +296,7 @@ impl Process {
     /// Lets go of a process that has ended; what it printed last is still forwarded until the next one ends.
     fn forget(&mut self, mut running: Running) {
         self.lost_series = running.live_series();
+        self.refused.append(running.take_refused());
         if let Some(older) = std::mem::replace(&mut self.old_noise, running.noise.take()) {
             older.abort();
         }
@@ -321,10 +326,15 @@ impl Runner for Process {
     }
 
     async fn collect(&mut self, tick: &Tick, tiers: TierSet) -> Result<Collected, Failure> {
-        let done = match self.try_collect(tick, tiers).await {
+        let mut done = match self.try_collect(tick, tiers).await {
             Ok(done) => done,
             Err(failure) => return Err(self.end(failure).await),
         };
+        self.refused.append(Refused {
+            count: done.refused,
+            why: std::mem::take(&mut done.refusal),
+            series: done.dropped,
+        });
         if keeps_samples(done.code) {
             return Ok(self.collected(done));
         }
@@ -407,16 +417,25 @@ impl Runner for Process {
             running: None,
             version: None,
             lost_series: Vec::new(),
+            refused: Refused::default(),
             old_noise: None,
         }
     }
 
-    async fn ask(&mut self, question: Question) {
+    async fn look_up(&mut self, lookup: Lookup) {
         if let Some(running) = self.running.as_mut() {
-            return running.ask(question).await;
+            return running.look_up(lookup).await;
         }
         let failure = lost(LostReason::Exited, "is not running");
-        let _ = question.reply.send(Err(failure));
+        let _ = lookup.reply.send(Err(failure));
+    }
+
+    fn take_refused(&mut self) -> Refused {
+        let mut refused = std::mem::take(&mut self.refused);
+        if let Some(running) = &mut self.running {
+            refused.append(running.take_refused());
+        }
+        refused
     }
 
     fn facts(&self) -> Facts {
@@ -428,7 +447,7 @@ impl Runner for Process {
     }
 
     fn rss_bytes(&self) -> Option<u64> {
-        self.running.as_ref()?.child.rss_bytes()
+        self.running.as_ref()?.rss_bytes()
     }
 
     fn series(&self) -> Vec<SeriesId> {

@@ -2,6 +2,9 @@
 //!
 //! The plugins are in C, which is built in a moment; `plugin_guide.rs` does the same to a crate.
 
+mod leftovers;
+mod looks;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -381,6 +384,15 @@ fn list_shows_what_is_configured_and_what_is_not() {
         line.unwrap_or_else(|| panic!("{name} is not in {answer}"))
     };
     assert_eq!(of("system")["enabled"], false);
+    for (name, state) in [
+        ("system", "disabled"),
+        ("gone", "library missing"),
+        ("text", "library broken"),
+        ("market", "enabled"),
+        ("shop", "not configured"),
+    ] {
+        assert_eq!(of(name)["state"], state, "{answer}");
+    }
     assert!(
         of("gone")["missing"]
             .as_str()
@@ -405,7 +417,10 @@ fn list_shows_what_is_configured_and_what_is_not() {
     );
     let said = list(&[]);
     assert!(
-        said.starts_with("PLUGIN ") && said.contains("not configured"),
+        said.starts_with("PLUGIN ")
+            && ["not configured", "library missing", "library broken"]
+                .iter()
+                .all(|state| said.contains(state)),
         "{said}"
     );
     assert!(said.contains("missing: "), "{said}");

@@ -4,7 +4,6 @@
 //! answer. The difference is what the boundary costs. CPU and memory are those of the plugin's process; a plugin on a
 //! thread shares them with this process, so they are the whole process's then.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,11 +13,10 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::subject;
 use crate::catalog::Unit;
-use crate::cli::short_runtime;
+use crate::cli::runtime::{Runtime, print};
 use crate::cli::table::{Align, columns, quantity};
-use crate::collect::library::Shelf;
 use crate::collect::{Isolation, Settings, Trial, TrialError};
-use crate::proc;
+use crate::{proc, words};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -66,28 +64,28 @@ struct Spread {
 pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     let subject = arguments.subject.find(config)?;
     let shelf = subject::shelf()?;
-    let mut settings = subject.settings(&shelf)?;
-    settings.isolation = match arguments.isolation {
+    let isolation = match arguments.isolation {
         None => subject.instance.isolation,
         Some(Place::Process) => Isolation::Process,
         Some(Place::Thread) => Isolation::Thread,
     };
-    let figures = short_runtime()?
-        .block_on(measure(&settings, arguments.ticks, shelf))
-        .map_err(|error| Failure::Running(format!("plugin {}: {error}", settings.plugin)))?;
-    let mut out = io::stdout().lock();
-    if arguments.json {
-        writeln!(out, "{}", figures.json(&settings))?;
-    } else {
-        out.write_all(figures.text(&settings).as_bytes())?;
-    }
-    Ok(())
+    let settings = subject.settings(&shelf, isolation)?;
+    Runtime::new()?.block_on(async {
+        let trial = subject.start(&settings).await?;
+        // An end by kill -9 leaves no copy behind.
+        drop(shelf);
+        let measured = measure(trial, arguments.ticks).await;
+        let figures = measured.map_err(|error| subject.failed(&error))?;
+        print(if arguments.json {
+            format!("{}\n", figures.json(&settings))
+        } else {
+            figures.text(&settings)
+        })
+        .await
+    })?
 }
 
-async fn measure(settings: &Settings, ticks: u32, shelf: Shelf) -> Result<Figures, TrialError> {
-    let mut trial = Trial::start(settings).await?;
-    // The library is open; an end by Ctrl-C leaves no copy of it behind.
-    drop(shelf);
+async fn measure(mut trial: Trial, ticks: u32) -> Result<Figures, TrialError> {
     // It declares its series, which later ticks don't.
     trial.collect_now(0).await?;
     let process = trial.pid().map_or("self".to_owned(), |pid| pid.to_string());
@@ -184,10 +182,10 @@ impl Figures {
             Isolation::Thread => "this whole process",
         };
         format!(
-            "{}: {} ticks, isolation {}\n\n{times}\nsamples  {:.1} a tick, at most {}\ncpu      {cpu}, of {whose}\n\
+            "{}: {}, isolation {}\n\n{times}\nsamples  {:.1} a tick, at most {}\ncpu      {cpu}, of {whose}\n\
              memory   RSS {}, PSS {}, of {whose}\n",
             settings.plugin,
-            self.took.len(),
+            words::count(self.took.len(), "tick", "ticks"),
             settings.isolation.name(),
             self.samples_mean(),
             self.samples.iter().max().unwrap_or(&0),

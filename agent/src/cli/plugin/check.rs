@@ -13,8 +13,9 @@ use super::Failure;
 use super::inspect::{Permissions, Verdict};
 use super::subject::{self, Named, Subject, Words};
 use crate::cli::check::check_plugin;
-use crate::cli::short_runtime;
+use crate::cli::runtime::Runtime;
 use crate::cli::table::{Align, columns};
+use crate::collect::schema::Schema;
 use crate::collect::{self, Settings};
 
 /// One thing that was looked at.
@@ -116,7 +117,8 @@ fn findings(subject: &Subject) -> Result<Vec<Finding>, Failure> {
     };
     report("name", name(subject, &words));
     let speaks = report("abi", version(&words.abi));
-    let loadable = report("access", access(&Permissions::of(&library)?));
+    let permissions = Permissions::of(&library, subject.instance.policy.strict)?;
+    let loadable = report("access", access(&permissions));
     if !(speaks && loadable) {
         return Ok(with_untried(findings));
     }
@@ -130,8 +132,8 @@ fn findings(subject: &Subject) -> Result<Vec<Finding>, Failure> {
         }
     };
     report("sha256", Ok(settings.sha256.clone()));
-    let runtime = short_runtime()?;
-    let manifest = runtime.block_on(collect::describe(&settings));
+    let mut runtime = Runtime::new()?;
+    let manifest = runtime.block_on(collect::describe(&settings))?;
     let manifest = manifest.map_err(|error| error.to_string());
     report(
         "manifest",
@@ -143,7 +145,8 @@ fn findings(subject: &Subject) -> Result<Vec<Finding>, Failure> {
     if let Ok(manifest) = &manifest {
         report("schema", schema(&manifest["config"]));
     }
-    report("config", runtime.block_on(configuration(subject, settings)));
+    let judged = runtime.block_on(configuration(subject, settings))?;
+    report("config", judged);
     Ok(with_untried(findings))
 }
 
@@ -235,32 +238,27 @@ fn agrees(manifest: &Value, words: &Words) -> Result<String, String> {
     })
 }
 
-/// A JSON Schema of an object; how it judges a configuration is not looked at.
+/// The schema as the host reads it, with what an author should know of it: what it does not judge, and whether a typo
+/// would pass.
 fn schema(schema: &Value) -> Result<String, String> {
-    let Some(table) = schema.as_object() else {
-        return Err(
-            "the manifest has no JSON Schema of the configuration under `config`".to_owned(),
-        );
-    };
-    if table.get("type").is_some_and(|kind| kind != "object") {
-        let kind = &table["type"];
-        return Err(format!(
-            "its `type` is {kind}, a section of config.toml is an \"object\""
-        ));
+    let schema = Schema::read(schema).map_err(|flaws| flaws.join("; "))?;
+    let wrong: Vec<String> = schema.wrong_defaults().collect();
+    if !wrong.is_empty() {
+        return Err(wrong.join("; "));
     }
-    let keys = match table.get("properties") {
-        None => return Ok("there are no keys".to_owned()),
-        Some(Value::Object(keys)) => keys,
-        Some(_) => return Err("its `properties` are no object".to_owned()),
+    let keys: Vec<&str> = schema.keys().collect();
+    let mut words = match (keys.as_slice(), schema.is_open()) {
+        ([], false) => "there are no keys".to_owned(),
+        ([], true) => "it names no keys, and allows any".to_owned(),
+        (keys, false) => format!("keys {}", keys.join(", ")),
+        (keys, true) => format!("keys {}, and any other", keys.join(", ")),
     };
-    if let Some((key, _)) = keys
-        .iter()
-        .find(|(_, schema)| !(schema.is_object() || schema.is_boolean()))
-    {
-        return Err(format!("its key `{key}` has no schema"));
+    let unjudged: Vec<String> = schema.unjudged().map(|word| format!("`{word}`")).collect();
+    if !unjudged.is_empty() {
+        words += "; not judged: ";
+        words += &unjudged.join(", ");
     }
-    let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
-    Ok(format!("keys {}", keys.join(", ")))
+    Ok(words)
 }
 
 async fn configuration(subject: &Subject, settings: Settings) -> Result<String, String> {
@@ -308,17 +306,35 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_is_of_an_object() {
+    fn a_schema_is_good_or_named_by_its_flaws() {
         for (value, expected) in [
-            (json!({"type": "object"}), Ok("there are no keys")),
             (
-                json!({"type": "object", "properties": {"a": {}, "b": true}}),
+                json!({"type": "object", "additionalProperties": false}),
+                Ok("there are no keys"),
+            ),
+            (
+                json!({"type": "object"}),
+                Ok("it names no keys, and allows any"),
+            ),
+            (
+                json!({"properties": {"a": {}, "b": true}, "additionalProperties": false}),
                 Ok("keys a, b"),
+            ),
+            (
+                json!({"properties": {"a": {"pattern": "^x"}}, "propertys": {}}),
+                Ok("keys a, and any other; not judged: `pattern`, `propertys`"),
             ),
             (json!(null), Err("no JSON Schema")),
             (json!({"type": "string"}), Err("\"string\"")),
-            (json!({"properties": 1}), Err("no object")),
-            (json!({"properties": {"a": 1}}), Err("`a` has no schema")),
+            (json!({"properties": 1}), Err("`properties` has to be")),
+            (
+                json!({"properties": {"a": 1}}),
+                Err("/properties/a: is no schema"),
+            ),
+            (
+                json!({"properties": {"a": {"type": "string", "default": 1}}}),
+                Err("/properties/a: its `default` is not allowed: expected a string"),
+            ),
         ] {
             match (schema(&value), expected) {
                 (Ok(words), Ok(expected)) => assert_eq!(words, expected),

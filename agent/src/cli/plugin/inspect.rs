@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Failure;
 use super::subject::{self, Words};
-use crate::collect::library::{self, Policy};
+use crate::collect::library;
 
 /// Whether an agent of this user would load a file.
 #[derive(Debug)]
@@ -29,13 +29,14 @@ pub(super) enum Verdict {
 }
 
 impl Permissions {
-    pub(super) fn of(file: &Path) -> Result<Self, Failure> {
+    /// `strict` is the agent's key.
+    pub(super) fn of(file: &Path, strict: bool) -> Result<Self, Failure> {
         let data = fs::metadata(file).map_err(|error| {
             Failure::Usage(format!("{} can't be read: {error}", file.display()))
         })?;
-        let verdict = match subject::shelf()?.pin(file, &Policy::default()) {
-            Ok(pinned) if pinned.warnings.is_empty() => Verdict::Good,
-            Ok(pinned) => Verdict::Doubtful(pinned.warnings.join("; ")),
+        let verdict = match library::judge(file, strict) {
+            Ok(warnings) if warnings.is_empty() => Verdict::Good,
+            Ok(warnings) => Verdict::Doubtful(warnings.join("; ")),
             Err(error) => Verdict::Refused(error.to_string()),
         };
         Ok(Self {
@@ -71,7 +72,7 @@ pub(super) fn run(file: &Path, json: bool) -> Result<(), Failure> {
     let words = subject::words(file).map_err(Failure::Usage)?;
     let sha256 = library::sha256(file)
         .map_err(|error| Failure::Usage(format!("{} can't be read: {error}", file.display())))?;
-    let permissions = Permissions::of(file)?;
+    let permissions = Permissions::of(file, false)?;
     let Words {
         name,
         topic,

@@ -30,16 +30,6 @@ enum State {
     Unconfigured,
 }
 
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Enabled => "enabled",
-            Self::Disabled => "disabled",
-            Self::Unconfigured => "not configured",
-        }
-    }
-}
-
 pub(super) fn run(config: Option<&Path>, json: bool) -> Result<(), Failure> {
     let (config, _) = load(config)?;
     let lines = lines(&config);
@@ -108,6 +98,17 @@ impl Line {
         }
     }
 
+    /// Where it stands. What is enabled runs only if its library does.
+    fn state(&self) -> &'static str {
+        match (self.state, &self.library, &self.words) {
+            (State::Enabled, Err(_), _) => "library missing",
+            (State::Enabled, _, Err(_)) => "library broken",
+            (State::Enabled, ..) => "enabled",
+            (State::Disabled, ..) => "disabled",
+            (State::Unconfigured, ..) => "not configured",
+        }
+    }
+
     fn cells(&self) -> Vec<String> {
         let dash = || "-".to_owned();
         let words = self.words.as_ref();
@@ -115,7 +116,7 @@ impl Line {
         vec![
             self.plugin.clone(),
             self.instance.clone().unwrap_or_else(dash),
-            self.state.word().to_owned(),
+            self.state().to_owned(),
             word(|words| &words.version),
             word(|words| &words.abi),
             match (&self.library, words) {
@@ -132,6 +133,7 @@ impl Line {
         json!({
             "plugin": self.plugin,
             "instance": self.instance,
+            "state": self.state(),
             "configured": self.state != State::Unconfigured,
             "enabled": self.state == State::Enabled,
             "version": words.map(|words| &words.version),

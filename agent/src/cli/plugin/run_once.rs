@@ -1,14 +1,11 @@
 //! `barograph plugin run-once`: some ticks of a plugin without an agent, each printed when it ends.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use super::subject::{self, Named};
 use super::{Failure, samples};
-use crate::cli::check::check_keys;
-use crate::cli::short_runtime;
-use crate::collect::Trial;
-use crate::config::ConfigErrors;
+use crate::cli::runtime::{Runtime, print};
+use crate::collect::Isolation;
 
 pub(super) fn run(
     config: Option<&Path>,
@@ -18,28 +15,21 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let subject = named.find(config)?;
     let shelf = subject::shelf()?;
-    let settings = subject.settings(&shelf)?;
-    short_runtime()?.block_on(async {
-        let wrong = check_keys(&subject.instance, settings.clone(), &subject.source).await;
-        if let Some(errors) = ConfigErrors::new(wrong) {
-            return Err(errors.into());
-        }
-        let failed = |error| Failure::Running(format!("plugin {}: {error}", settings.plugin));
-        let mut trial = Trial::start(&settings).await.map_err(failed)?;
-        // The library is open; an end by Ctrl-C leaves no copy of it behind.
+    let settings = subject.settings(&shelf, Isolation::Process)?;
+    Runtime::new()?.block_on(async {
+        let mut trial = subject.start(&settings).await?;
+        // An end by kill -9 leaves no copy behind.
         drop(shelf);
         for _ in 0..ticks {
-            let batch = trial.next().await.map_err(failed)?;
+            let batch = trial.next().await.map_err(|error| subject.failed(&error))?;
             let text = if json {
                 format!("{}\n", samples::json(&batch))
             } else {
                 samples::table(&batch, None)
             };
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
+            print(text).await?;
         }
         trial.stop().await;
         Ok(())
-    })
+    })?
 }

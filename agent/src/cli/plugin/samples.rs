@@ -13,6 +13,7 @@ use crate::catalog::{BOUND_LABEL, Unit};
 use crate::cli::table::{Align, chart, columns};
 use crate::collect::link::PluginEvent;
 use crate::collect::{TrialBatch, TrialSample};
+use crate::words;
 
 type Labels = BTreeMap<String, String>;
 
@@ -87,9 +88,9 @@ pub(super) fn table(batch: &TrialBatch, before: Option<&TrialBatch>) -> String {
         .map(Vec::from)
         .collect();
     let mut text = format!(
-        "tick {}: {} samples in {:.1} ms",
+        "tick {}: {} in {:.1} ms",
         batch.tick,
-        batch.samples.len(),
+        words::count(batch.samples.len(), "sample", "samples"),
         batch.took.as_secs_f64() * 1e3
     );
     if before.is_some() && shown.is_empty() {
@@ -122,10 +123,12 @@ pub(super) fn table(batch: &TrialBatch, before: Option<&TrialBatch>) -> String {
         let _ = writeln!(text, "could not be read: {partial}");
     }
     if let (refused @ 1.., refusal) = &batch.refused {
-        let _ = writeln!(
-            text,
-            "refused: {refused} samples, definitions or events; {refusal}"
+        let things = words::count(
+            *refused,
+            "sample, definition or event",
+            "samples, definitions or events",
         );
+        let _ = writeln!(text, "refused: {things}; {refusal}");
     }
     text
 }
@@ -200,7 +203,8 @@ impl Row<'_> {
                     .zip(buckets)
                     .map(|(before, to)| Some(to - before))
                     .collect();
-                let value = format!("{count} values, sum {sum}  {}", chart(&single));
+                let values = words::count(*count, "value", "values");
+                let value = format!("{values}, sum {sum}  {}", chart(&single));
                 [(*metric).to_owned(), shown(labels), value, word(*unit)]
             }
         }

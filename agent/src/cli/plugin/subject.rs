@@ -9,11 +9,12 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Failure;
+use crate::cli::check::check_keys;
 use crate::cli::load;
 use crate::collect::library::{Shelf, find_library};
 use crate::collect::note::{self, Note};
-use crate::collect::{Isolation, Settings};
-use crate::config::{Config, Instance, Source};
+use crate::collect::{Isolation, Settings, Trial, TrialError};
+use crate::config::{Config, ConfigErrors, Instance, Source};
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct Named {
@@ -73,13 +74,31 @@ impl Named {
 }
 
 impl Subject {
-    /// What it needs to run in a process of its own, whatever is configured, with a copy of its library on the shelf.
-    pub(super) fn settings(&self, copies: &Shelf) -> Result<Settings, Failure> {
+    /// What it needs to run there, whatever is configured, with a copy of its library on the shelf.
+    pub(super) fn settings(
+        &self,
+        copies: &Shelf,
+        isolation: Isolation,
+    ) -> Result<Settings, Failure> {
         let found = self.instance.settings(copies);
         Ok(Settings {
-            isolation: Isolation::Process,
+            isolation,
             ..found.map_err(Failure::Usage)?
         })
+    }
+
+    /// Starts it if it has nothing against its keys. The library is open then, so that its copy may go.
+    pub(super) async fn start(&self, settings: &Settings) -> Result<Trial, Failure> {
+        let wrong = check_keys(&self.instance, settings.clone(), &self.source).await;
+        if let Some(errors) = ConfigErrors::new(wrong) {
+            return Err(errors.into());
+        }
+        let started = Trial::start(settings).await;
+        started.map_err(|error| self.failed(&error))
+    }
+
+    pub(super) fn failed(&self, error: &TrialError) -> Failure {
+        Failure::Running(format!("plugin {}: {error}", self.instance.plugin))
     }
 }
 
@@ -153,12 +172,13 @@ fn chosen(config: &Config, plugin: &str) -> Result<Instance, String> {
     Ok(instance)
 }
 
-/// The collector of that name, else the first of the plugin of that name.
+/// The collector of that name, else the first of the plugin of that name. One that is switched off can be tried too,
+/// before it is switched on.
 fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a Instance> {
-    let all = &config.collectors;
-    all.iter()
+    let all = || config.collectors.iter().chain(&config.disabled);
+    all()
         .find(|instance| instance.name == name)
-        .or_else(|| all.iter().find(|instance| instance.plugin == name))
+        .or_else(|| all().find(|instance| instance.plugin == name))
 }
 
 fn whole(text: &str) -> Result<Value, String> {
@@ -211,12 +231,19 @@ mod tests {
         let error = chosen(&config, "/proc/self/status").unwrap_err();
         assert!(error.starts_with("/proc/self/status"), "{error}");
         assert_eq!(chosen(&config, "no_such").unwrap().name, "no_such");
-        for name in ["main", "database"] {
-            let found = chosen(&config, name).unwrap();
-            assert_eq!(
-                (found.name, found.plugin),
-                ("main".into(), "database".into())
-            );
+        let off = Config {
+            collectors: Vec::new(),
+            disabled: config.collectors.clone(),
+            ..Config::default()
+        };
+        for config in [&config, &off] {
+            for name in ["main", "database"] {
+                let found = chosen(config, name).unwrap();
+                assert_eq!(
+                    (found.name, found.plugin),
+                    ("main".into(), "database".into())
+                );
+            }
         }
         for (word, expected) in [("x.so", true), ("./x", true), ("x", false), ("so", false)] {
             assert_eq!(is_path(word), expected, "{word}");

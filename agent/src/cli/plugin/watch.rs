@@ -2,9 +2,11 @@
 //!
 //! Each build's library runs in a process of its own, from a copy, so that the next build can't disturb it. Whatever
 //! goes wrong is said, and the next change tries again. Of a library without sources the file itself is watched.
+//! Nothing is built while a plugin runs, so that what plugins leave behind is told from what builds do.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use tokio::signal::unix::SignalKind;
 
 use super::builder::Builder;
 use super::sources::Sources;
@@ -12,9 +14,9 @@ use super::subject::{self, Named, is_path};
 use super::{Failure, samples};
 use crate::cli::check::check_plugin;
 use crate::cli::origin::note;
-use crate::cli::short_runtime;
+use crate::cli::runtime::{Runtime, print};
 use crate::clock::Clock;
-use crate::collect::{Trial, TrialBatch, TrialError};
+use crate::collect::{Isolation, Trial, TrialBatch, TrialError};
 use crate::config::FILE;
 
 /// What is watched.
@@ -28,14 +30,12 @@ enum Watched {
 
 pub(super) fn run(config: Option<&Path>, named: &Named) -> Result<(), Failure> {
     let watched = Watched::find(config, named)?;
-    short_runtime()?.block_on(async {
-        tokio::select! {
-            ended = watch(config, named, &watched) => ended,
-            // The plugin's process ends with its trial, and a build with its future.
-            interrupted = tokio::signal::ctrl_c() => interrupted
-                .map_err(|error| Failure::Running(format!("no signals: {error}"))),
-        }
-    })
+    // The plugin's process ends with its trial, and a build with its future.
+    match Runtime::new()?.block_on(watch(config, named, &watched)) {
+        // That is how it ends well.
+        Err(Failure::Interrupted(kind)) if kind == SignalKind::interrupt() => Ok(()),
+        ended => ended?,
+    }
 }
 
 impl Watched {
@@ -105,7 +105,7 @@ async fn start(config: Option<&Path>, named: &Named, watched: &Watched) -> Resul
     let library = watched.library().await.map_err(Failure::Running)?;
     let subject = named.of_library(&library).find(config)?;
     let shelf = subject::shelf()?;
-    let settings = subject.settings(&shelf)?;
+    let settings = subject.settings(&shelf, Isolation::Process)?;
     let wrong = check_plugin(&subject.instance, settings.clone(), &subject.source).await;
     if !wrong.is_empty() {
         let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
@@ -113,7 +113,7 @@ async fn start(config: Option<&Path>, named: &Named, watched: &Watched) -> Resul
     }
     // The library is open once it has started; the copy may go with its shelf.
     let trial = Trial::start(&settings).await;
-    trial.map_err(|error| Failure::Running(format!("plugin {}: {error}", settings.plugin)))
+    trial.map_err(|error| subject.failed(&error))
 }
 
 /// Shows ticks until the sources change.
@@ -130,9 +130,7 @@ async fn show(mut trial: Trial, sources: &mut Sources) -> Result<(), Failure> {
         match next {
             Ok(batch) => {
                 let text = samples::table(&batch, before.as_ref());
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())?;
-                out.flush()?;
+                print(text).await?;
                 before = Some(batch);
             }
             Err(TrialError::Refused(why)) => note(&format!("no samples: {why}")),

@@ -21,7 +21,7 @@ pub fn find_library(name: &str) -> Result<PathBuf, String> {
     let [own, system] = folders();
     [&own, &system].into_iter().map(|folder| folder.join(&file)).find(|path| path.is_file()).ok_or_else(|| {
         let own = own.display();
-        format!("no library {file} in {own} or {SYSTEM_FOLDER}; build it with `cargo build -p barograph-plugin-{name}` or set plugins.{name}.path")
+        format!("no library {file} in {own} or {SYSTEM_FOLDER}; put it there or set plugins.{name}.path")
     })
 }
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::lost;
-use crate::collect::events::Outbox;
+use crate::collect::events::{Outbox, bytes};
 use crate::collect::host::backlog::EVENTS_MAX;
 use crate::collect::link::PluginEvent;
-use crate::collect::{Failure, LostReason};
+use crate::collect::{Failure, LostReason, Refused};
 
 /// Bytes of those that wait here. A host counts its own a little differently, so there is room for that.
 const BYTES_MAX: usize = 8 << 20;
@@ -39,8 +39,11 @@ pub(super) struct Events {
     stored: Arc<AtomicU64>,
     /// Number of the last event that has come.
     last: u64,
-    /// Number of the last event that was counted as stored.
+    /// How many events were counted as stored.
     counted: u64,
+    /// Those that are none are taken like the others, and not stored.
+    pub(super) refused: Refused,
+    refused_total: u64,
     waiting: VecDeque<PluginEvent>,
     waiting_bytes: usize,
 }
@@ -55,6 +58,8 @@ impl Events {
             stored: Arc::default(),
             last: 0,
             counted: 0,
+            refused: Refused::default(),
+            refused_total: 0,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
         }
@@ -91,7 +96,13 @@ impl Events {
                 continue;
             };
             match outbox.offer(&self.collector, event, &self.stored) {
-                Ok(()) => self.waiting_bytes -= len,
+                Ok(refusal) => {
+                    self.waiting_bytes -= len;
+                    if let Some(why) = refusal {
+                        self.refused.add(|| format!("an event was none: {why}"));
+                        self.refused_total += 1;
+                    }
+                }
                 Err(event) => return self.waiting.push_front(event),
             }
         }
@@ -129,11 +140,9 @@ impl Events {
 
     /// How many have come to the disk since the last call.
     pub(super) fn count_stored(&mut self) -> u64 {
-        let stored = self.stored();
+        // Of those that are none, some may still be on their way.
+        let stored = self.stored().saturating_sub(self.refused_total);
+        let stored = stored.max(self.counted);
         stored - std::mem::replace(&mut self.counted, stored)
     }
-}
-
-fn bytes(event: &PluginEvent) -> usize {
-    size_of::<PluginEvent>() + event.name.len() + event.data.len() + event.position.len()
 }

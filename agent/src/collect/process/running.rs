@@ -10,25 +10,25 @@ use std::time::Duration;
 use barograph_sdk::abi;
 use rustix::net::Shutdown;
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::claims::Claims;
 use super::events::Events;
+use super::forked::Forked;
+use super::pending::Pending;
 use super::scope::Scope;
 use super::{CANCEL_GRACE, StartError, lost};
 use crate::catalog::{METRICS_MAX, MetricId, SeriesId};
 use crate::collect::child::{Child, Started};
 use crate::collect::link::{self, Done, Purpose, ToAgent, ToHost};
-use crate::collect::{Failure, LostReason, Question, Settings, noise};
+use crate::collect::noise::{self, LogLines};
+use crate::collect::{Failure, Lookup, LostReason, Refused, Settings};
 
 /// What is read from the link at a time.
 const READ_BYTES: usize = 16 << 10;
 /// Series that a process may declare in its life, as a multiple of those that may live at a time.
 const SERIES_CHURN_MAX: usize = 50;
-/// Lines that a plugin may log for each collect; the rest is counted.
-const LOG_LINES_MAX: u32 = 20;
 /// How often its memory is looked at.
 const MEMORY_LOOK: Duration = Duration::from_secs(1);
 
@@ -44,15 +44,19 @@ pub(super) struct Running {
     series: Vec<Option<SeriesId>>,
     /// Why the catalog refused the first metric that it did: that costs all of its samples.
     pub(super) refused_metric: Option<String>,
+    /// Series that the catalog refused.
+    refused: Refused,
     claims: Claims,
-    log_lines: u32,
+    log: LogLines,
     pub(super) events: Events,
     memory: Interval,
+    forked: Forked,
     rss_max_bytes: Option<u64>,
-    /// Questions so far.
-    questions: u32,
-    /// Where the answer to the last of them goes.
-    asked: Option<oneshot::Sender<Result<String, Failure>>>,
+    /// Lookups so far.
+    lookups: u32,
+    /// The last of them, until it has ended.
+    pending: Option<Pending>,
+    interval: Duration,
 }
 
 impl Drop for Running {
@@ -90,13 +94,16 @@ impl Running {
             metrics: Vec::new(),
             series: Vec::new(),
             refused_metric: None,
+            refused: Refused::default(),
             claims: claims.clone(),
-            log_lines: 0,
+            log: LogLines::default(),
             events,
             memory,
+            forked: Forked::default(),
             rss_max_bytes: settings.rss_max_bytes,
-            questions: 0,
-            asked: None,
+            lookups: 0,
+            pending: None,
+            interval: settings.interval,
         })
     }
 
@@ -145,6 +152,18 @@ impl Running {
                 "does not read its link and was ended",
             )),
         }
+    }
+
+    /// Waits until no lookup runs any more, which takes no longer than one may. A cancel that comes after what is sent
+    /// next would be for that as well.
+    pub(super) async fn settle(&mut self, scope: &Scope<'_>) -> Result<(), Failure> {
+        while self.pending.is_some() {
+            let message = self.message().await?;
+            // What was cancelled earlier may still answer.
+            self.absorb(scope, message)?;
+            self.check_bounds(scope.settings)?;
+        }
+        Ok(())
     }
 
     /// Waits for the result of tick `number`; what was cancelled earlier may still answer before it.
@@ -199,7 +218,9 @@ impl Running {
 
     fn hear_out(&mut self, scope: &Scope<'_>, message: ToAgent) -> Result<(), Failure> {
         match message {
-            ToAgent::Log { level, message } => self.log(scope, level, &message),
+            ToAgent::Log { level, message } => {
+                self.log.write(&scope.settings.name, level, &message);
+            }
             ToAgent::Event(event) => self.events.take(*event)?,
             _ => {}
         }
@@ -253,6 +274,10 @@ impl Running {
                     self.events.pass_on();
                     continue;
                 }
+                () = overdue(&mut self.pending) => {
+                    self.give_up_lookup()?;
+                    continue;
+                }
             };
             self.input.reserve(READ_BYTES);
             match self.link.try_read_buf(&mut self.input) {
@@ -276,8 +301,11 @@ impl Running {
             }
             ToAgent::Series { metric, values } => {
                 let metric = self.metrics.get(metric as usize).copied().flatten();
-                self.series
-                    .push(metric.and_then(|metric| scope.define_series(metric, values)));
+                let defined = metric.map(|metric| scope.define_series(metric, values));
+                if let Some(Err(error)) = &defined {
+                    self.refused.add(|| error.to_string());
+                }
+                self.series.push(defined.and_then(Result::ok));
             }
             ToAgent::Retire { series } => {
                 if let Some(slot) = self.series.get_mut(series as usize)
@@ -286,19 +314,18 @@ impl Running {
                     self.claims.retire(id, scope.catalog);
                 }
             }
-            ToAgent::Log { level, message } => self.log(scope, level, &message),
+            ToAgent::Log { level, message } => {
+                self.log.write(&scope.settings.name, level, &message);
+            }
             ToAgent::Event(event) => self.events.take(*event)?,
-            ToAgent::Found { id, code, answer } => {
-                // One that was given up by who asked it answers too late, with an older number.
-                if id == self.questions
-                    && let Some(reply) = self.asked.take()
-                {
-                    let answer = if code == abi::OK {
-                        Ok(answer)
-                    } else {
-                        Err(Failure::Refused(answer))
-                    };
-                    let _ = reply.send(answer);
+            ToAgent::LookedUp { id, code, answer } => {
+                let answer = if code == abi::OK {
+                    Ok(answer)
+                } else {
+                    Err(Failure::Refused(answer))
+                };
+                if let Some(pending) = self.pending.take_if(|pending| pending.id() == id) {
+                    pending.answer(answer);
                 }
             }
             other => return Ok(Some(other)),
@@ -306,30 +333,42 @@ impl Running {
         Ok(None)
     }
 
-    /// Hands a question to the plugin; one at a time.
-    pub(super) async fn ask(&mut self, question: Question) {
-        let Question {
+    /// Hands a lookup to the plugin; one at a time.
+    pub(super) async fn look_up(&mut self, lookup: Lookup) {
+        let Lookup {
             name,
             parameter,
             reply,
-        } = question;
-        if self.asked.as_ref().is_some_and(|asked| !asked.is_closed()) {
-            let busy = "is still answering another question".to_owned();
+        } = lookup;
+        if self.pending.is_some() {
+            let busy = "is still answering another lookup".to_owned();
             let _ = reply.send(Err(Failure::Refused(busy)));
             return;
         }
-        self.questions = self.questions.wrapping_add(1);
-        let id = self.questions;
+        self.lookups = self.lookups.wrapping_add(1);
+        let id = self.lookups;
         let lookup = ToHost::Lookup {
             id,
             name,
             parameter,
         };
         match self.send(&lookup).await {
-            Ok(()) => self.asked = Some(reply),
+            Ok(()) => self.pending = Some(Pending::new(id, reply, self.interval)),
             // Whoever listens to the link hears of its end as well.
             Err(failure) => drop(reply.send(Err(failure))),
         }
+    }
+
+    /// Cancels the lookup. At once, because whoever waits here may be dropped at any await.
+    fn give_up_lookup(&mut self) -> Result<(), Failure> {
+        if let Some(pending) = &mut self.pending {
+            pending.give_up()?;
+        }
+        let mut bytes = Vec::new();
+        ToHost::Cancel.encode(&mut bytes);
+        // A host whose socket is full of what it does not read is ended in a moment.
+        let _ = self.link.try_write(&bytes);
+        Ok(())
     }
 
     /// The host keeps these bounds too; a plugin that writes to the link by itself, or whose labels churn without
@@ -349,23 +388,28 @@ impl Running {
         Ok(())
     }
 
-    fn check_memory(&self) -> Result<(), Failure> {
-        let (Some(max), Some(used)) = (self.rss_max_bytes, self.child.rss_bytes()) else {
+    /// Resident memory of its process and of what that has started, where it has one.
+    pub(super) fn rss_bytes(&self) -> Option<u64> {
+        Some(self.child.rss_bytes()? + self.forked.rss_bytes())
+    }
+
+    fn check_memory(&mut self) -> Result<(), Failure> {
+        if let Some(pid) = self.child.pid() {
+            self.forked.look(pid);
+        }
+        let (Some(max), Some(used)) = (self.rss_max_bytes, self.rss_bytes()) else {
             return Ok(());
         };
         if used <= max {
             return Ok(());
         }
         let (used, max) = (used >> 20, max >> 20);
-        let what = format!("uses {used} MiB, more than rss_max = {max} MiB, and was ended");
+        let whose = match self.forked.rss_bytes() >> 20 {
+            0 => String::new(),
+            forked => format!(", {forked} MiB of it in processes that it started"),
+        };
+        let what = format!("uses {used} MiB{whose}, more than rss_max = {max} MiB, and was ended");
         Err(lost(LostReason::Memory, what))
-    }
-
-    fn log(&mut self, scope: &Scope<'_>, level: u8, message: &str) {
-        self.log_lines += 1;
-        if self.log_lines <= LOG_LINES_MAX {
-            noise::log(&scope.settings.name, level, message);
-        }
     }
 
     /// The catalog's series of a host's id; an error if the host never gave such an id.
@@ -377,18 +421,30 @@ impl Running {
         self.series.iter().flatten().copied().collect()
     }
 
+    /// What was not taken since the last call.
+    pub(super) fn take_refused(&mut self) -> Refused {
+        let mut refused = std::mem::take(&mut self.refused);
+        refused.append(std::mem::take(&mut self.events.refused));
+        refused
+    }
+
     /// Says how much of the last collect's log was left out.
     pub(super) fn count_lines(&mut self, collector: &str) {
-        if let Some(more @ 1..) = self.log_lines.checked_sub(LOG_LINES_MAX) {
-            tracing::warn!(target: "plugin", collector, "logged {more} lines more, which were left out");
-        }
-        self.log_lines = 0;
+        self.log.end(collector);
     }
 
     /// Ends the host. A thread only sees that its link has ended.
     pub(super) async fn kill(&mut self) {
         let _ = rustix::net::shutdown(&self.link, Shutdown::Both);
         self.child.kill().await;
+    }
+}
+
+/// Waits until the lookup is overdue; for ever where there is none. Cancel-safe.
+async fn overdue(pending: &mut Option<Pending>) {
+    match pending {
+        Some(pending) => pending.overdue().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -46,13 +46,11 @@ impl Scope<'_> {
         &self,
         metric: MetricId,
         mut values: Vec<String>,
-    ) -> Option<SeriesId> {
+    ) -> Result<SeriesId, CatalogError> {
         if self.settings.labelled {
             values.insert(0, self.settings.name.clone());
         }
         self.claims
             .define(|| self.catalog.define_series(self.collector, metric, values))
-            .inspect_err(|error| tracing::debug!(plugin = %self.settings.name, "{error}"))
-            .ok()
     }
 }

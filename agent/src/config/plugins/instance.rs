@@ -39,6 +39,8 @@ pub struct Instance {
     pub config: Value,
     /// Position among the plugin's configured instances; `None` when there are none.
     pub position: Option<usize>,
+    /// What the plugin has against its keys, once it was asked. It does not run with them then.
+    pub mistakes: Option<String>,
 }
 
 /// A collector whose library may be loaded.
@@ -78,6 +80,9 @@ impl Instance {
     /// Finds the library, makes sure that it may be loaded and puts a copy of it on the shelf. It blocks, as
     /// [`Shelf::pin`] does.
     pub fn resolve(&self, copies: &Shelf) -> Result<Resolved, Unusable> {
+        if let Some(message) = self.mistakes.clone() {
+            return Err(Unusable { key: None, message });
+        }
         let library = match &self.path {
             Some(path) => path.clone(),
             None => {

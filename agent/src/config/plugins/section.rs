@@ -216,6 +216,7 @@ impl Section {
             address_space_max_bytes: limits.address_space_max.bytes(),
             config: Value::Object(own),
             position,
+            mistakes: None,
         }
     }
 

@@ -1,6 +1,7 @@
 /* A fixture of the command line's tests: a histogram, and an event in each tick. Its position is the number of ticks
  * before it, so a start without a position begins with 1. `WRONG` makes its manifest disagree with its note, `SLOW` its
- * describe never end, `CRASH` its first collect the last. */
+ * describe never end, `CRASH` its first collect the last, `MISNAMED` a metric one that is refused, and `LOUD` writes a
+ * file as soon as it is loaded. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,19 @@
 #endif
 #define MANIFEST "{\"name\":\"shop\",\"topic\":\"shop\",\"version\":\"" SAID "\",\"needs\":[\"nothing\"]," \
   "\"config\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}}"
+
+#ifdef MISNAMED
+#define ORDERS "Shop_orders"
+#else
+#define ORDERS "shop_orders_total"
+#endif
+
+#ifdef LOUD
+__attribute__((constructor)) static void loaded(void) {
+  FILE *file = fopen(LOUD, "w");
+  if (file) fclose(file);
+}
+#endif
 
 struct instance { const barograph_host *host; uint32_t waits, orders; uint64_t ticks; };
 
@@ -42,14 +56,14 @@ static int32_t create(const barograph_host *host, barograph_str config, void **s
     BAROGRAPH_TEXT(""), BAROGRAPH_TEXT("Shop"), BAROGRAPH_TEXT("Waiting"), NULL, 0, bounds, 2 };
   const barograph_metric orders = {
     sizeof orders, BAROGRAPH_KIND_COUNTER, BAROGRAPH_UNIT_COUNT, BAROGRAPH_TIER_FAST, 0,
-    BAROGRAPH_CHART_LINE, BAROGRAPH_TEXT("shop_orders_total"), BAROGRAPH_TEXT("Orders."),
+    BAROGRAPH_CHART_LINE, BAROGRAPH_TEXT(ORDERS), BAROGRAPH_TEXT("Orders."),
     BAROGRAPH_TEXT(""), BAROGRAPH_TEXT("Shop"), BAROGRAPH_TEXT("Orders"), NULL, 0, NULL, 0 };
   struct instance *made = (struct instance *)calloc(1, sizeof *made);
   uint32_t id = 0;
   (void)config;
   if (!made || host->define_metric(host->ctx, &waits, &id)) return BAROGRAPH_E_FATAL;
   if (host->define_series(host->ctx, id, NULL, 0, &made->waits)) return BAROGRAPH_E_FATAL;
-  if (host->define_metric(host->ctx, &orders, &id)) return BAROGRAPH_E_FATAL;
+  if (host->define_metric(host->ctx, &orders, &id)) return BAROGRAPH_E_CONFIG;
   if (host->define_series(host->ctx, id, NULL, 0, &made->orders)) return BAROGRAPH_E_FATAL;
   made->host = host;
   *self = made;
