@@ -23,13 +23,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::bus::{Bus, Queue};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::collect::Runner;
 use crate::collect::library::Shelf;
 use crate::collect::lookup::Lookups;
 use crate::collect::process::Process;
 use crate::collect::spawner::Spawner;
-use crate::collect::stats::Registry;
+use crate::collect::stats::Stats;
 use crate::collect::supervisor::Parts;
+use crate::collect::{Runner, Settings};
 use crate::config::Config;
 use crate::current::Current;
 use crate::health::Board;
@@ -161,9 +161,10 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, StartError> {
 }
 
 impl App {
-    /// Starts everything, each plugin as its configuration has it.
+    /// Starts everything, each plugin as its configuration has it. What plugins leave behind is ended if the caller
+    /// has called [`Spawner::reap_from_now`].
     pub fn start(config: Config, clock: Clock, prepared: Prepared) -> Result<Self, StartError> {
-        let spawner = Spawner::start_reaping().map_err(StartError::Spawner)?;
+        let spawner = Spawner::start().map_err(StartError::Spawner)?;
         let make = move |settings, catalog, id, events| {
             Process::new(settings, spawner.clone(), catalog, id).with_events(events)
         };
@@ -211,10 +212,8 @@ impl<R: Runner> App<R> {
         // Before the server accepts: a client may subscribe to every configured topic at once.
         let outbox = plugin_events.outbox.clone();
         let mut collectors = Collectors::new(parts.clone(), outbox, make_runner, shelf);
-        config
-            .collectors
-            .iter()
-            .for_each(|instance| collectors.start(instance));
+        catalog.reserve(introspect::NAME);
+        collectors.start(&config.collectors);
         collectors.sweep();
         let (stop_server, server_stops) = watch::channel(false);
         let state = State {
@@ -293,13 +292,18 @@ impl<R: Runner> App<R> {
     }
 
     /// The collectors' numbers.
-    pub const fn stats(&self) -> &Registry {
+    pub const fn stats(&self) -> &Stats {
         &self.collectors.stats
     }
 
-    /// Where plugins are asked.
+    /// Where something is looked up in plugins.
     pub const fn lookups(&self) -> &Lookups {
         &self.collectors.lookups
+    }
+
+    /// Whether a collector runs with exactly these settings, and nothing else is wanted of it.
+    pub fn runs(&self, settings: &Settings) -> bool {
+        self.collectors.runs(settings)
     }
 
     /// Takes over what can change in a running agent: collectors are stopped, started and exchanged. Those that are

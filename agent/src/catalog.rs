@@ -4,17 +4,16 @@
 //! never reused while the agent runs. It holds no values; those travel in batches and the latest of them
 //! stand in [`crate::current`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
-use serde::{Deserialize, Serialize};
-
-use crate::clock::Tier;
-
 mod error;
+mod metric;
+pub mod own;
 mod redefinition;
 
 pub use error::CatalogError;
+pub use metric::{ChartHint, ChartStyle, Kind, Metric, Unit};
 
 /// Series that one collector may have, unless configured otherwise.
 pub const SERIES_MAX: usize = 2_000;
@@ -40,96 +39,6 @@ pub struct SeriesId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CollectorId(pub u32);
 
-/// What a metric's values are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Goes up and down.
-    Gauge,
-    /// A cumulative total; answers carry its rate per second.
-    Counter,
-}
-
-/// What a metric's values count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// A plain number.
-    Count,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-    /// 0 to 1.
-    Ratio,
-    /// Hertz.
-    Hertz,
-    /// Degrees Celsius.
-    Celsius,
-    /// Packets.
-    Packets,
-    /// Operations.
-    Operations,
-    /// Always 1; the labels are the information.
-    Info,
-}
-
-/// How a chart draws its series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum ChartStyle {
-    /// One line a series.
-    Line,
-    /// A filled line.
-    Area,
-    /// Areas on top of each other.
-    Stacked,
-    /// Not drawn; shown as a fact.
-    None,
-}
-
-/// How the page shows a metric. Metrics of one topic with the same section and title share a chart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct ChartHint {
-    /// Heading.
-    pub section: String,
-    /// Title of the chart.
-    pub title: String,
-    /// How it is drawn.
-    pub style: ChartStyle,
-    /// Whether the chart also stands on the Overview.
-    pub overview: bool,
-}
-
-/// A metric as its collector declared it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metric {
-    /// Prometheus-style name with its base unit.
-    pub name: String,
-    /// One sentence for people.
-    pub help: String,
-    /// Topic of the collector that defined it first.
-    pub topic: String,
-    /// Plugin of the collector that defined it first.
-    pub plugin: String,
-    /// Gauge or counter.
-    pub kind: Kind,
-    /// Unit of a gauge's value and of a counter's total.
-    pub unit: Unit,
-    /// How often it is sampled.
-    pub tier: Tier,
-    /// Label names, in the order of each series' values.
-    pub labels: Vec<String>,
-    /// OpenTelemetry name, where one exists.
-    pub otel: Option<String>,
-    /// How the page shows it.
-    pub chart: ChartHint,
-}
-
 /// One series of a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
@@ -141,6 +50,8 @@ pub struct Series {
     pub values: Vec<String>,
     /// It will not come again, unless it is defined again.
     pub retired: bool,
+    /// The agent says it of the collector.
+    pub own: bool,
 }
 
 /// A plugin's instance.
@@ -156,12 +67,40 @@ pub struct Collector {
     pub series_max: usize,
     /// Series that are not retired.
     pub series_live: usize,
+    /// Those of them that the agent says of it.
+    pub series_own: usize,
     /// Series that it ever declared.
     pub series_ever: usize,
-    /// Definitions that were refused by a cap.
+    /// Definitions that were refused by a cap here; a plugin's host refuses most of them before.
     pub series_dropped: u64,
     /// Grows with each change to its metrics or series.
     pub revision: u64,
+}
+
+impl Collector {
+    /// Live series that count against its cap.
+    pub const fn series_capped(&self) -> usize {
+        self.series_live - self.series_own
+    }
+}
+
+/// Who defines a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Plugin,
+    Agent,
+}
+
+impl Whose {
+    /// A name that somebody else has.
+    fn refusal(self, error: CatalogError) -> CatalogError {
+        match (self, error) {
+            (Self::Agent, CatalogError::Conflict { name, plugin }) => {
+                CatalogError::Held { name, plugin }
+            }
+            (_, error) => error,
+        }
+    }
 }
 
 /// Everything that was defined so far.
@@ -171,6 +110,8 @@ pub struct Tables {
     series: Vec<Series>,
     collectors: Vec<Collector>,
     metric_ids: HashMap<String, MetricId>,
+    /// Topics that collectors have, had or are about to have: what the agent says of them is nobody else's.
+    topics: HashSet<String>,
     series_ids: HashMap<(MetricId, CollectorId, Vec<String>), SeriesId>,
     /// For each collector its retired series that are remembered, oldest first.
     retired: HashMap<CollectorId, VecDeque<SeriesId>>,
@@ -246,6 +187,11 @@ impl Catalog {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Keeps what the agent says of a topic's collectors from plugins, before any of them is registered.
+    pub fn reserve(&self, topic: &str) {
+        self.write().topics.insert(topic.to_owned());
+    }
+
     /// Adds a collector, or finds the same one, which then has this cap. A name that now belongs to another
     /// plugin or topic is another collector.
     pub fn register(
@@ -256,6 +202,7 @@ impl Catalog {
         series_max: usize,
     ) -> CollectorId {
         let mut tables = self.write();
+        tables.topics.insert(topic.to_owned());
         let found = tables.collectors.iter_mut().position(|known| {
             let same = known.name == name && known.plugin == plugin && known.topic == topic;
             if same {
@@ -272,6 +219,7 @@ impl Catalog {
             topic: topic.to_owned(),
             series_max,
             series_live: 0,
+            series_own: 0,
             series_ever: 0,
             series_dropped: 0,
             revision: 0,
@@ -279,12 +227,31 @@ impl Catalog {
         CollectorId(id_of(tables.collectors.len()))
     }
 
-    /// Defines a metric, or finds the equal one that is there. Help, tier and chart of the first stay. Another one of
-    /// the same plugin takes its place once all of its series are retired.
+    /// Defines a metric of a plugin, or finds the equal one that is there. Help, tier and chart of the first stay.
+    /// Another one of the same plugin takes its place once all of its series are retired.
     pub fn define_metric(
         &self,
         collector: CollectorId,
         metric: Metric,
+    ) -> Result<MetricId, CatalogError> {
+        self.add_metric(collector, metric, Whose::Plugin)
+    }
+
+    /// As [`Catalog::define_metric`], for what the agent itself says: its names are no plugin's, and the cap is not
+    /// its.
+    pub fn define_own_metric(
+        &self,
+        collector: CollectorId,
+        metric: Metric,
+    ) -> Result<MetricId, CatalogError> {
+        self.add_metric(collector, metric, Whose::Agent)
+    }
+
+    fn add_metric(
+        &self,
+        collector: CollectorId,
+        metric: Metric,
+        whose: Whose,
     ) -> Result<MetricId, CatalogError> {
         check_name("metric", &metric.name)?;
         for (at, label) in metric.labels.iter().enumerate() {
@@ -295,8 +262,12 @@ impl Catalog {
             }
         }
         let mut tables = self.write();
+        if whose == Whose::Plugin {
+            own::check(&metric.name, |topic| tables.topics.contains(topic))?;
+        }
         if let Some(&id) = tables.metric_ids.get(&metric.name) {
-            if tables.define_again(id, metric)? {
+            let again = tables.define_again(id, metric);
+            if again.map_err(|error| whose.refusal(error))? {
                 tables.collectors[collector.0 as usize].revision += 1;
             }
             return Ok(id);
@@ -307,7 +278,7 @@ impl Catalog {
             .filter(|known| known.plugin == metric.plugin)
             .count();
         let owner = &mut tables.collectors[collector.0 as usize];
-        if count >= METRICS_MAX {
+        if whose == Whose::Plugin && count >= METRICS_MAX {
             let collector = owner.name.clone();
             return Err(CatalogError::Full {
                 collector,
@@ -330,7 +301,7 @@ impl Catalog {
         metric: MetricId,
         values: Vec<String>,
     ) -> Result<SeriesId, CatalogError> {
-        self.define(collector, metric, values, true)
+        self.define(collector, metric, values, false)
     }
 
     /// As [`Catalog::define_series`], for what the agent itself says of a collector: the cap is not its.
@@ -340,7 +311,7 @@ impl Catalog {
         metric: MetricId,
         values: Vec<String>,
     ) -> Result<SeriesId, CatalogError> {
-        self.define(collector, metric, values, false)
+        self.define(collector, metric, values, true)
     }
 
     fn define(
@@ -348,7 +319,7 @@ impl Catalog {
         collector: CollectorId,
         metric: MetricId,
         values: Vec<String>,
-        capped: bool,
+        own: bool,
     ) -> Result<SeriesId, CatalogError> {
         let mut tables = self.write();
         let Some(known) = tables.metrics.get(metric.0 as usize) else {
@@ -369,7 +340,7 @@ impl Catalog {
             return Ok(id);
         }
         let owner = &mut tables.collectors[collector.0 as usize];
-        if capped && owner.series_live >= owner.series_max {
+        if !own && owner.series_capped() >= owner.series_max {
             owner.series_dropped += 1;
             let (collector, max) = (owner.name.clone(), owner.series_max);
             return Err(CatalogError::Full {
@@ -379,7 +350,7 @@ impl Catalog {
             });
         }
         let ever_max = owner.series_max.saturating_mul(SERIES_EVER_FACTOR);
-        if capped && found.is_none() && owner.series_ever >= ever_max {
+        if !own && found.is_none() && owner.series_ever >= ever_max {
             owner.series_dropped += 1;
             return Err(CatalogError::Full {
                 collector: owner.name.clone(),
@@ -388,10 +359,12 @@ impl Catalog {
             });
         }
         owner.series_live += 1;
-        owner.series_ever += usize::from(found.is_none());
+        owner.series_own += usize::from(own);
+        owner.series_ever += usize::from(!own && found.is_none());
         owner.revision += 1;
         if let Some(id) = found {
-            tables.series[id.0 as usize].retired = false;
+            let series = &mut tables.series[id.0 as usize];
+            (series.retired, series.own) = (false, own);
             return Ok(id);
         }
         let values = key.2.clone();
@@ -400,6 +373,7 @@ impl Catalog {
             collector,
             values,
             retired: false,
+            own,
         });
         let id = SeriesId(id_of(tables.series.len()));
         tables.series_ids.insert(key, id);
@@ -414,9 +388,10 @@ impl Catalog {
         if std::mem::replace(&mut series.retired, true) {
             return;
         }
-        let owner = series.collector;
+        let (owner, own) = (series.collector, series.own);
         let collector = &mut tables.collectors[owner.0 as usize];
         collector.series_live -= 1;
+        collector.series_own -= usize::from(own);
         collector.revision += 1;
         let max = collector.series_max;
         let retired = tables.retired.entry(owner).or_default();
@@ -445,30 +420,6 @@ fn check_name(what: &'static str, name: &str) -> Result<(), CatalogError> {
         what,
         name: name.chars().take(64).collect(),
     })
-}
-
-#[cfg(test)]
-impl Metric {
-    /// A metric of the topic `system`, with what a test does not care about filled in.
-    pub(crate) fn for_test(name: &str, kind: Kind, tier: Tier, labels: &[&str]) -> Self {
-        Self {
-            name: name.to_owned(),
-            help: "Help.".to_owned(),
-            topic: "system".to_owned(),
-            plugin: "system".to_owned(),
-            kind,
-            unit: Unit::Count,
-            tier,
-            labels: labels.iter().map(|&label| label.to_owned()).collect(),
-            otel: None,
-            chart: ChartHint {
-                section: "Section".to_owned(),
-                title: "Title".to_owned(),
-                style: ChartStyle::Line,
-                overview: false,
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! Collectors: running plugins and turning what they give into batches.
 //!
-//! [`library`] says what may be loaded, [`spawner`] starts processes, [`host`] is what runs in them,
-//! [`link`] is what both sides say, [`process`] drives one such process, [`supervisor`] keeps one collector
-//! on schedule and alive, and [`trial`] is the same without an agent. They define into the catalog and
-//! publish on the bus; they know nothing of what reads it.
+//! [`library`] says what may be loaded, [`spawner`] starts processes and [`fence`] keeps them in, [`host`] is what
+//! runs in them, [`link`] is what both sides say, [`process`] drives one such process, [`supervisor`] keeps one
+//! collector on schedule and alive, [`trial`] is the same without an agent, and [`schema`] is what a manifest says
+//! of a plugin's configuration. They define into the catalog and publish on the bus; they know nothing of what reads
+//! it.
 
 mod backoff;
 mod child;
 mod codec;
 pub mod events;
+mod fence;
 pub mod host;
 mod hostcalls;
 pub mod library;
@@ -18,6 +20,7 @@ mod noise;
 pub mod note;
 mod orphans;
 pub mod process;
+pub mod schema;
 pub mod spawner;
 pub mod stats;
 pub mod status;
@@ -33,7 +36,9 @@ use tokio::sync::oneshot;
 use crate::bus::Sample;
 use crate::catalog::SeriesId;
 use crate::clock::{Tick, TierSet};
+use crate::words;
 pub use library::find_library;
+pub use orphans::end_all;
 pub use trial::{PluginConfigError, Trial, TrialBatch, TrialError, TrialSample, check, describe};
 
 /// Where a plugin's code runs.
@@ -60,9 +65,9 @@ pub struct Settings {
     pub plugin: String,
     /// Path of its library, as found; messages name it.
     pub library: PathBuf,
-    /// Path of what is loaded: a copy of the library under its hash, or the library itself in a trial.
+    /// Path of what is loaded: a copy of the library under its hash; the library itself in a trial that can't load copies.
     pub loaded: PathBuf,
-    /// SHA-256 of what is loaded, in hexadecimal digits; empty where it was not copied.
+    /// SHA-256 of what is loaded, in hexadecimal digits; empty where no library was looked at.
     pub sha256: String,
     /// Where its code runs.
     pub isolation: Isolation,
@@ -101,14 +106,46 @@ pub struct Collected {
     pub samples: Vec<Sample>,
     /// What could not be read, if anything.
     pub partial: Option<String>,
-    /// Samples and definitions that were not taken.
-    pub refused: u32,
-    /// Why the first of them was not; empty if none was refused.
-    pub refusal: String,
     /// Events that were stored since the collect before.
     pub events_stored: u64,
     /// How long the plugin itself took, without the way to it; `None` where nobody measured it.
     pub inside: Option<Duration>,
+}
+
+/// What was not taken of a plugin: samples, definitions and events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// How many.
+    pub count: u32,
+    /// Why the first of them was not; empty if none was refused.
+    pub why: String,
+    /// How many of them are series that the limit kept out.
+    pub series: u32,
+}
+
+impl Refused {
+    /// Counts one; the words are made for the first only.
+    pub fn add(&mut self, why: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.why = why();
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Adds what was refused after it.
+    pub fn append(&mut self, later: Self) {
+        if self.count == 0 {
+            self.why = later.why;
+        }
+        self.count = self.count.saturating_add(later.count);
+        self.series = self.series.saturating_add(later.series);
+    }
+
+    /// In words; `None` if nothing was refused.
+    pub fn words(&self) -> Option<String> {
+        let count = words::count(self.count, "was", "were");
+        (self.count > 0).then(|| format!("{count} refused: {}", self.why))
+    }
 }
 
 /// Why there are no samples.
@@ -201,14 +238,14 @@ pub enum Handover {
     StartAgain,
 }
 
-/// A question to a plugin, as its `lookup` takes it.
+/// A lookup in a plugin, as its function of that name takes it.
 #[derive(Debug)]
-pub struct Question {
+pub struct Lookup {
     /// As the operator configured it.
     pub name: String,
-    /// What it is asked about.
+    /// What is looked up.
     pub parameter: String,
-    /// Where the answer goes, JSON. Who asks keeps the time.
+    /// Where the answer goes, JSON.
     pub reply: oneshot::Sender<Result<String, Failure>>,
 }
 
@@ -244,15 +281,19 @@ pub trait Runner: Sized + Send + 'static {
     fn take_over(&mut self) -> Handover {
         Handover::Done
     }
-    /// Asks the plugin a question. It does not wait for the answer, which comes while it collects or waits.
-    fn ask(&mut self, question: Question) -> impl Future<Output = ()> + Send {
-        async move { drop(question) }
+    /// Looks something up in the plugin. It does not wait for the answer, which comes while it collects or waits.
+    fn look_up(&mut self, lookup: Lookup) -> impl Future<Output = ()> + Send {
+        async move { drop(lookup) }
+    }
+    /// What was not taken since the last call, whether collects succeeded or not.
+    fn take_refused(&mut self) -> Refused {
+        Refused::default()
     }
     /// What is known of the instance.
     fn facts(&self) -> Facts {
         Facts::default()
     }
-    /// Resident memory in bytes, where it is a process.
+    /// Resident memory in bytes, where it is a process; with that of what it has started.
     fn rss_bytes(&self) -> Option<u64> {
         None
     }

@@ -40,7 +40,7 @@ use crate::alerts::Alerts;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tier, Tiers};
 use crate::collect::events::kept::Kept;
-use crate::collect::stats::Registry;
+use crate::collect::stats::Stats as PluginStats;
 use crate::current::Current;
 use crate::health::Board;
 use crate::hub::Hub;
@@ -100,7 +100,7 @@ pub struct State {
     /// Rules and alerts.
     pub alerts: Alerts,
     /// What the collectors count.
-    pub plugins: Registry,
+    pub plugins: PluginStats,
     /// Stored events of plugins.
     pub plugin_events: Arc<Kept>,
     /// Live data.

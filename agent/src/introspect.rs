@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::bus::{Batch, Bus, Sample};
 use crate::catalog::{Catalog, ChartHint, CollectorId, Metric, MetricId, SERIES_MAX, SeriesId};
 use crate::clock::{Clock, Tick, Tier, TierSet, Tiers};
-use crate::collect::stats::Registry;
+use crate::collect::stats::Stats;
 use crate::hub::Hub;
 use crate::store::Level;
 use crate::store::engine::Engine;
@@ -22,7 +22,7 @@ use crate::{http, proc};
 use family::Family;
 
 /// Name of the collector, its plugin and its topic.
-const NAME: &str = "agent";
+pub(crate) const NAME: &str = "agent";
 
 /// What it reads.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct Sources {
     /// Where its batches go, and whose queues it watches.
     pub bus: Bus,
     /// The collectors' numbers.
-    pub stats: Registry,
+    pub stats: Stats,
     /// The clients' numbers.
     pub hub: Hub,
     /// The server's numbers.
@@ -112,10 +112,12 @@ impl Reading {
     fn plugins_fast(&mut self, out: &mut Vec<Sample>) {
         for stats in self.sources.stats.all() {
             let labels = [stats.plugin.as_str(), stats.name.as_str()];
-            let up = f64::from(u8::from(stats.up.load(Ordering::Relaxed)));
-            self.push(out, &family::UP, &labels, up);
-            let seconds = stats.collect_ns.load(Ordering::Relaxed) as f64 / 1e9;
-            self.push(out, &family::COLLECT, &labels, seconds);
+            let up = stats.up.load(Ordering::Relaxed);
+            self.push(out, &family::UP, &labels, f64::from(u8::from(up)));
+            if up {
+                let seconds = stats.collect_ns.load(Ordering::Relaxed) as f64 / 1e9;
+                self.push(out, &family::COLLECT, &labels, seconds);
+            }
         }
     }
 
@@ -141,8 +143,7 @@ impl Reading {
             let open = f64::from(u8::from(stats.circuit_open.load(Ordering::Relaxed)));
             self.push(out, &family::CIRCUIT, &labels, open);
             let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
-            let refused = load(&stats.samples_refused);
-            self.push(out, &family::SAMPLES_REFUSED, &labels, refused);
+            self.push(out, &family::PLUGIN_REFUSED, &labels, load(&stats.refused));
             self.push(
                 out,
                 &family::DEADLINE,
@@ -150,8 +151,14 @@ impl Reading {
                 load(&stats.deadline_missed),
             );
             self.push(out, &family::TICKS, &labels, load(&stats.ticks_missed));
-            self.push(out, &family::PLUGIN_RSS, &labels, load(&stats.rss_bytes));
+            if let rss_bytes @ 1.. = stats.rss_bytes.load(Ordering::Relaxed) {
+                self.push(out, &family::PLUGIN_RSS, &labels, rss_bytes as f64);
+            }
         }
+        self.series(out);
+    }
+
+    fn series(&mut self, out: &mut Vec<Sample>) {
         let catalog = self.sources.catalog.clone();
         let counts: Vec<_> = catalog
             .read()
@@ -160,12 +167,19 @@ impl Reading {
                 (
                     c.plugin.clone(),
                     c.name.clone(),
-                    c.series_live,
+                    c.series_capped(),
                     c.series_dropped,
                 )
             })
             .collect();
-        for (plugin, name, live, dropped) in counts {
+        let hosts = self.sources.stats.all();
+        for (plugin, name, live, mut dropped) in counts {
+            let host = hosts
+                .iter()
+                .find(|its| its.plugin == plugin && its.name == name);
+            if let Some(host) = host {
+                dropped += host.series_dropped.load(Ordering::Relaxed);
+            }
             self.push(out, &family::SERIES, &[&plugin, &name], live as f64);
             self.push(out, &family::DROPPED, &[&plugin, &name], dropped as f64);
         }
@@ -258,7 +272,7 @@ impl Reading {
             let metric = self
                 .sources
                 .catalog
-                .define_metric(self.collector, metric(family))
+                .define_own_metric(self.collector, metric(family))
                 .ok()?;
             self.metrics.insert(family.name, metric);
             metric

@@ -33,3 +33,4 @@ pub mod protocol;
 pub mod store;
 #[cfg(test)]
 mod wire;
+mod words;

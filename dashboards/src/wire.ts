@@ -476,21 +476,21 @@ export type PluginInfo = {
   timeoutMs: number,
   /** How long the last collect took, in milliseconds. */
   collectMs: number | null,
-  /** Series that live. */
+  /** Series of the plugin that live. */
   series: number,
   /** Series that may live. */
   seriesMax: number,
-  /** Series that were refused by that bound. */
+  /** How often a series was refused by that bound. */
   seriesDropped: number,
-  /** Samples, definitions and events that were refused: not finite, of an unknown series, or badly formed. */
-  samplesRefused: number,
+  /** Samples, definitions and events that were refused, those series included. */
+  refused: number,
   /** Events that were stored. */
   eventsStored: number,
-  /** Resident memory of its process. */
+  /** Resident memory of its process and of what that has started. */
   rssBytes: number | null,
   /** Resident memory above which it is started anew. */
   rssMaxBytes: number | null,
-  /** Collects that were given up at their deadline. */
+  /** Collects that failed at their deadline. */
   deadlinesMissed: number,
   /** Ticks that went by while it was still busy. */
   ticksMissed: number,

@@ -16,7 +16,7 @@ use crate::catalog::{Catalog, CollectorId};
 use crate::collect::events::Outbox;
 use crate::collect::library::Shelf;
 use crate::collect::lookup::Lookups;
-use crate::collect::stats::{CollectorStats, Registry};
+use crate::collect::stats::{CollectorStats, Stats};
 use crate::collect::status::Outcome;
 use crate::collect::supervisor::{Parts, Supervisor, Trial, Wanted};
 use crate::collect::{self, Isolation, Runner, Settings};
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     settings: Settings,
     /// Its library says so.
     topic: String,
+    /// What is unwise about it.
+    warnings: Vec<String>,
 }
 
 struct Running {
@@ -70,7 +72,7 @@ impl Running {
 /// All collectors by name, and what a new one is made with.
 pub(super) struct Collectors<R> {
     pub(super) parts: Parts,
-    pub(super) stats: Registry,
+    pub(super) stats: Stats,
     pub(super) lookups: Lookups,
     outbox: Outbox,
     make_runner: MakeRunner<R>,
@@ -80,6 +82,8 @@ pub(super) struct Collectors<R> {
     trials: Trials,
     /// Names of those that could not be started; shown as down.
     refused: Vec<String>,
+    /// The warnings of each, as they were logged last: a reload that changes nothing says nothing.
+    warned: HashMap<String, Vec<String>>,
 }
 
 impl<R: Runner> Collectors<R> {
@@ -91,7 +95,7 @@ impl<R: Runner> Collectors<R> {
     ) -> Self {
         Self {
             parts,
-            stats: Registry::default(),
+            stats: Stats::default(),
             lookups: Lookups::default(),
             outbox,
             make_runner,
@@ -99,26 +103,49 @@ impl<R: Runner> Collectors<R> {
             running: HashMap::new(),
             trials: Trials::default(),
             refused: Vec::new(),
+            warned: HashMap::new(),
         }
     }
 
-    /// Starts a collector; one that can't start is shown as down, with the reason.
-    pub(super) fn start(&mut self, instance: &Instance) {
-        match plan(instance, &self.shelf) {
-            Ok(plan) => self.start_as(plan),
-            Err(error) => self.refuse(instance, &error),
+    /// Starts collectors; one that can't start is shown as down, with the reason.
+    pub(super) fn start(&mut self, instances: &[Instance]) {
+        let plan = |instance: &Instance| (instance.clone(), plan(instance, &self.shelf));
+        let plans: Vec<_> = instances.iter().map(plan).collect();
+        self.prepare(&plans);
+        for (instance, plan) in plans {
+            match plan {
+                Ok(plan) => self.start_as(plan),
+                Err(error) => self.refuse(&instance, &error),
+            }
+        }
+    }
+
+    /// Before any of them starts: no plugin may take a name of what is said of another one, whoever comes first.
+    fn prepare(&mut self, plans: &[(Instance, Result<Plan, String>)]) {
+        for (instance, plan) in plans {
+            let Ok(plan) = plan else { continue };
+            self.parts.catalog.reserve(&plan.topic);
+            let name = &instance.name;
+            if self.warned.get(name) != Some(&plan.warnings) {
+                for warning in &plan.warnings {
+                    tracing::warn!(collector = %name, "{warning}");
+                }
+                self.warned.insert(name.clone(), plan.warnings.clone());
+            }
         }
     }
 
     fn start_as(&mut self, plan: Plan) {
-        let Plan { settings, topic } = plan;
+        let Plan {
+            settings, topic, ..
+        } = plan;
         let name = settings.name.clone();
         let id = self.register(&settings, &topic);
         let stats = self.stats.of(&name, &settings.plugin);
         let (parts, outbox) = (self.parts.clone(), self.outbox.clone());
         let runner = (self.make_runner)(settings.clone(), parts.catalog.clone(), id, outbox);
         let supervisor = Supervisor::new(settings.clone(), id, parts, Arc::clone(&stats), runner);
-        self.lookups.insert(&name, supervisor.questions());
+        self.lookups.insert(&name, supervisor.lookups());
         let (wanted, wishes) = watch::channel(Wanted::Run(Box::new(settings.clone())));
         let task = Task::spawn(&name, supervisor.run(wishes));
         let running = Running {
@@ -130,6 +157,17 @@ impl<R: Runner> Collectors<R> {
             task,
         };
         self.running.insert(name, running);
+    }
+
+    /// Whether one runs with exactly these settings, and nothing else is wanted of it.
+    pub(super) fn runs(&self, settings: &Settings) -> bool {
+        let its = self.running.get(&settings.name);
+        its.is_some_and(|running| {
+            let status = running.stats.status();
+            running.settings == *settings
+                && status.phase() == PluginPhase::Running
+                && status.reload_refusal().is_none()
+        })
     }
 
     fn register(&self, settings: &Settings, topic: &str) -> CollectorId {
@@ -191,6 +229,7 @@ impl<R: Runner> Collectors<R> {
     /// one end.
     pub(super) async fn exchange(&mut self, wanted: &[Instance]) {
         let plans = self.plans(wanted).await;
+        self.prepare(&plans);
         self.remove_all_but(wanted).await;
         let is_another = |plan: &Plan| {
             let running = self.running.get(&plan.settings.name);
@@ -249,6 +288,7 @@ impl<R: Runner> Collectors<R> {
             self.parts.board.remove(name);
             self.stats.remove(name);
             self.lookups.remove(name);
+            self.warned.remove(name);
         }
     }
 
@@ -417,12 +457,12 @@ impl<R: Runner> Collectors<R> {
 
 fn plan(instance: &Instance, shelf: &Shelf) -> Result<Plan, String> {
     let resolved = instance.resolve(shelf).map_err(|error| error.message)?;
-    for warning in resolved.warnings {
-        tracing::warn!(collector = %instance.name, "{warning}");
-    }
-    let settings = resolved.settings;
-    let topic = collect::topic_of(&settings);
-    Ok(Plan { settings, topic })
+    let topic = collect::topic_of(&resolved.settings);
+    Ok(Plan {
+        settings: resolved.settings,
+        topic,
+        warnings: resolved.warnings,
+    })
 }
 
 #[cfg(test)]

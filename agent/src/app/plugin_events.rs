@@ -20,6 +20,7 @@ use crate::health::Board;
 use crate::hub::Hub;
 use crate::kv::{Kv, KvError};
 use crate::protocol::{Component, PluginEventInfo, ServerEvent};
+use crate::words;
 
 /// Events of one commit. Each costs a sync of the disk, so what came meanwhile goes together.
 const GROUP_MAX: usize = 256;
@@ -90,9 +91,9 @@ impl Storing {
             let group = Arc::new(group);
             tell_refusals(&group);
             let Some(events) = self.store(&group).await else {
-                let lost = group.len() + self.queue.len();
+                let lost = words::count(group.len() + self.queue.len(), "event", "events");
                 // Those of sources with positions come again, because nothing says that they were read.
-                tracing::error!("{lost} events of plugins could not be stored before the end");
+                tracing::error!("{lost} of plugins could not be stored before the end");
                 return;
             };
             self.queue.stored(&group);

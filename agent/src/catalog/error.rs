@@ -33,6 +33,35 @@ pub enum CatalogError {
         /// Who has it.
         plugin: String,
     },
+    /// A plugin's metric has a name of those that the agent keeps for what it says of itself.
+    #[error(
+        "metric `{name}` can't be a plugin's: names that begin with `barograph_` are the agent's own; rename it"
+    )]
+    Own {
+        /// The metric.
+        name: String,
+    },
+    /// A plugin's metric has the name of what the agent says of a topic's collectors.
+    #[error(
+        "metric `{name}` can't be a plugin's: the agent itself says it of the collectors of topic `{topic}`; rename it"
+    )]
+    OwnOfTopic {
+        /// The metric.
+        name: String,
+        /// The topic.
+        topic: String,
+    },
+    /// A name of the agent's own was taken before there was a reason to keep it.
+    #[error(
+        "the agent can't say `{name}`, because plugin `{plugin}` declared a metric of that name before there was a \
+         collector that it belongs to; rename it in plugin `{plugin}` and restart the agent, which then keeps the name"
+    )]
+    Held {
+        /// The metric.
+        name: String,
+        /// Who has it.
+        plugin: String,
+    },
     /// The number of label values is not that of the label names, or a value is too long.
     #[error("a series of metric `{name}` needs {expected} label values of at most 256 bytes")]
     BadLabels {

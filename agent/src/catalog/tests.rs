@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Tier;
 
 fn metric(name: &str, labels: &[&str]) -> Metric {
     Metric::for_test(name, Kind::Gauge, Tier::Fast, labels)
@@ -106,6 +107,34 @@ fn the_cap_holds_counts_and_leaves_room_for_what_the_agent_says() {
 }
 
 #[test]
+fn what_the_agent_says_takes_none_of_a_collectors_room() {
+    let catalog = Catalog::default();
+    let id = catalog.register("c", "p", "t", 2);
+    let m = catalog.define_metric(id, metric("m", &["a"])).unwrap();
+    let own = ["up", "seconds"].map(|value| {
+        let defined = catalog.define_own_series(id, m, vec![value.to_owned()]);
+        defined.unwrap()
+    });
+    let define = |value: &str| catalog.define_series(id, m, vec![value.to_owned()]);
+    let counts = || {
+        let tables = catalog.read();
+        let its = tables.collector(id);
+        (its.series_live, its.series_capped(), its.series_dropped)
+    };
+    define("1").unwrap();
+    define("2").unwrap();
+    assert_eq!(counts(), (4, 2, 0));
+    assert!(define("3").is_err());
+    catalog.retire(own[0]);
+    assert_eq!(counts(), (3, 2, 1));
+    assert!(define("3").is_err(), "the room was never its");
+    catalog
+        .define_own_series(id, m, vec!["up".to_owned()])
+        .unwrap();
+    assert_eq!(counts(), (4, 2, 2));
+}
+
+#[test]
 fn a_retired_series_keeps_its_id_and_churn_is_forgotten() {
     let catalog = Catalog::default();
     let id = catalog.register("c", "p", "t", 100);
@@ -146,4 +175,71 @@ fn labels_that_churn_for_ever_reach_a_bound() {
         define(last).is_ok(),
         "one that is remembered still comes back"
     );
+}
+
+#[test]
+fn what_the_agent_says_of_a_topic_is_no_plugins() {
+    let catalog = Catalog::default();
+    let other = catalog.register("other", "other", "other", 10);
+    let of = |topic: &str, name: &str| Metric {
+        topic: topic.to_owned(),
+        plugin: topic.to_owned(),
+        ..metric(name, &[])
+    };
+    // Before anybody has said so, it is a name like any other.
+    let link = catalog.define_metric(other, of("other", "redis_master_link_up"));
+    assert!(link.is_ok(), "{link:?}");
+    catalog.reserve("redis");
+    for name in ["redis_up", "redis_collect_seconds", "other_up"] {
+        let refused = catalog.define_metric(other, of("other", name));
+        assert!(
+            matches!(refused, Err(CatalogError::OwnOfTopic { .. })),
+            "{name}: {refused:?}"
+        );
+    }
+    let refused = catalog.define_metric(other, of("other", "barograph_jobs"));
+    assert!(
+        matches!(refused, Err(CatalogError::Own { .. })),
+        "{refused:?}"
+    );
+    let redis = catalog.register("redis", "redis", "redis", 10);
+    for name in ["redis_up", "redis_collect_seconds"] {
+        let own = catalog.define_own_metric(redis, of("redis", name));
+        assert!(own.is_ok(), "{own:?}");
+    }
+}
+
+#[test]
+fn a_name_that_was_taken_before_its_topic_came_is_said_with_whom_and_what_to_do() {
+    let catalog = Catalog::default();
+    let other = catalog.register("other", "other", "other", 10);
+    catalog
+        .define_metric(other, metric("redis_up", &[]))
+        .unwrap();
+    let redis = catalog.register("redis", "redis", "redis", 10);
+    let own = Metric {
+        topic: "redis".to_owned(),
+        plugin: "redis".to_owned(),
+        ..metric("redis_up", &["instance"])
+    };
+    let held = catalog
+        .define_own_metric(redis, own)
+        .unwrap_err()
+        .to_string();
+    for says in ["`redis_up`", "plugin `system`", "restart the agent"] {
+        assert!(held.contains(says), "{held}");
+    }
+}
+
+#[test]
+fn the_cap_on_metrics_leaves_room_for_what_the_agent_says() {
+    let catalog = Catalog::default();
+    let id = catalog.register("c", "system", "t", 10);
+    for number in 0..METRICS_MAX {
+        let name = format!("metric_{number}");
+        catalog.define_metric(id, metric(&name, &[])).unwrap();
+    }
+    let more = catalog.define_metric(id, metric("more", &[]));
+    assert!(matches!(more, Err(CatalogError::Full { .. })), "{more:?}");
+    assert!(catalog.define_own_metric(id, metric("t_up", &[])).is_ok());
 }

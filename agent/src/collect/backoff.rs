@@ -14,7 +14,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_mins(5);
 /// Time without a failure after which the count starts anew.
 const FORGET: Duration = Duration::from_mins(1);
-/// Failures in a row from which a plugin is only probed: it has then failed for some 5 s at least.
+/// Failures in a row from which a plugin is only probed: it has then failed for 3.5 s at least.
 const OPEN_FAILURES: u32 = 5;
 
 /// Count of failures in a row, and the state of the jitter.

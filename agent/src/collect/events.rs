@@ -2,8 +2,8 @@
 //!
 //! [`Outbox`] is the handle that running plugins offer their events to; [`Queue`] is the end of the one task that
 //! stores them in [`kept`], in the order in which they were offered. At most [`WAITING_MAX`] events of a collector
-//! wait: an offer beyond that is given back, its plugin sees `E_FULL` and stops reading its source, and no collector
-//! takes another one's room. So nothing is lost while the disk is full or slow.
+//! wait, with about [`WAITING_BYTES_MAX`] bytes: an offer beyond that is given back, its plugin sees `E_FULL` and stops
+//! reading its source, and no collector takes another one's room. So nothing is lost while the disk is full or slow.
 //!
 //! An event and the position of its source after it are one record. A plugin that starts again is handed the
 //! position of the last event that was taken in here ([`Outbox::position`]), since that one will be stored, and an
@@ -26,6 +26,8 @@ use crate::clock::Clock;
 
 /// Events of one collector that may wait for the disk; offers beyond it are given back.
 pub const WAITING_MAX: usize = 1_024;
+/// Bytes of them from which on nothing more is taken in. The last one may go beyond it, by its own size.
+pub const WAITING_BYTES_MAX: usize = 2 << 20;
 /// Bytes of an event's name, as the header says; so are the next two.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Bytes of an event's data.
@@ -76,8 +78,15 @@ struct State {
 struct Account {
     /// After the last event that was taken in.
     position: String,
-    /// Events that were taken in and are not stored.
+    /// Events that were taken in and are not stored, and their bytes.
     waiting: usize,
+    waiting_bytes: usize,
+}
+
+impl Account {
+    fn has_room(&self) -> bool {
+        self.waiting < WAITING_MAX && self.waiting_bytes < WAITING_BYTES_MAX
+    }
 }
 
 /// Both ends, with the positions up to which each collector's source is stored.
@@ -85,7 +94,7 @@ pub fn channel(clock: Clock, positions: Vec<(Arc<str>, String)>) -> (Outbox, Que
     let known = |(collector, position)| {
         let account = Account {
             position,
-            waiting: 0,
+            ..Account::default()
         };
         (collector, account)
     };
@@ -112,14 +121,15 @@ impl Outbox {
         account.map_or(String::new(), |account| account.position.clone())
     }
 
-    /// Takes an event in, to be stored after those before it; then `stored` becomes its sequence. Given back when
-    /// there is no room for it, see [`Outbox::room`], or when the agent stops.
+    /// Takes an event in, to be stored after those before it; then `stored` becomes its sequence. Says why it is none,
+    /// if it is not: only its position counts then. Given back when there is no room for it, see [`Outbox::room`], or
+    /// when the agent stops.
     pub fn offer(
         &self,
         collector: &str,
         mut event: PluginEvent,
         stored: &Arc<AtomicU64>,
-    ) -> Result<(), PluginEvent> {
+    ) -> Result<Option<String>, PluginEvent> {
         let refusal = check(&event).err();
         let mut state = self.0.lock();
         let state = &mut *state;
@@ -128,7 +138,7 @@ impl Outbox {
             None => Arc::from(collector),
         };
         let account = state.collectors.entry(Arc::clone(&collector)).or_default();
-        if state.is_closed || account.waiting >= WAITING_MAX {
+        if state.is_closed || !account.has_room() {
             return Err(event);
         }
         if refusal.is_some() {
@@ -146,14 +156,15 @@ impl Outbox {
             event.at_ms = self.0.clock.now_ms();
         }
         account.waiting += 1;
+        account.waiting_bytes += bytes(&event);
         state.waiting.push_back(Waiting {
             collector,
             event,
-            refusal,
+            refusal: refusal.clone(),
             stored: Arc::clone(stored),
         });
         self.0.arrived.notify_one();
-        Ok(())
+        Ok(refusal)
     }
 
     /// Waits until an offer of this collector would be taken, for ever once the agent stops. Cancel-safe.
@@ -165,8 +176,8 @@ impl Outbox {
             freed.as_mut().enable();
             {
                 let state = self.0.lock();
-                let waiting = state.collectors.get(collector).map_or(0, |its| its.waiting);
-                if !state.is_closed && waiting < WAITING_MAX {
+                let account = state.collectors.get(collector);
+                if !state.is_closed && account.is_none_or(Account::has_room) {
                     return;
                 }
             }
@@ -212,6 +223,8 @@ impl Queue {
             one.stored.fetch_max(one.event.sequence, Ordering::Relaxed);
             if let Some(account) = state.collectors.get_mut(&one.collector) {
                 account.waiting = account.waiting.saturating_sub(1);
+                let bytes = bytes(&one.event);
+                account.waiting_bytes = account.waiting_bytes.saturating_sub(bytes);
             }
         }
         drop(state);
@@ -238,6 +251,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What an event takes in memory.
+pub(super) fn bytes(event: &PluginEvent) -> usize {
+    size_of::<PluginEvent>() + event.name.len() + event.data.len() + event.position.len()
 }
 
 /// The particulars of an event.

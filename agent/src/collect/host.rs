@@ -33,6 +33,7 @@ mod instance;
 mod library;
 pub(super) mod refusal;
 pub(super) mod registry;
+mod schema;
 mod serve;
 #[cfg(test)]
 pub(super) mod tests;

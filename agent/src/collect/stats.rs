@@ -23,16 +23,18 @@ pub struct CollectorStats {
     pub up: AtomicBool,
     /// How long the last collect took, in nanoseconds.
     pub collect_ns: AtomicU64,
-    /// Collects that were given up at their deadline.
+    /// Collects that failed at their deadline.
     pub deadline_missed: AtomicU64,
     /// Ticks that went by while an earlier collect was running.
     pub ticks_missed: AtomicU64,
-    /// Resident memory of its process; 0 while it does not run.
+    /// Resident memory of its process and of what that has started; 0 while it does not run.
     pub rss_bytes: AtomicU64,
     /// Whether it failed so often that it is only probed.
     pub circuit_open: AtomicBool,
-    /// Samples and definitions that were not taken.
-    pub samples_refused: AtomicU64,
+    /// Samples, definitions and events that were not taken.
+    pub refused: AtomicU64,
+    /// Series that the limit kept out before the catalog heard of them.
+    pub series_dropped: AtomicU64,
     /// Events that were stored.
     pub events_stored: AtomicU64,
     restarts: [AtomicU64; LostReason::ALL.len()],
@@ -96,7 +98,8 @@ impl CollectorStats {
             name: self.name.clone(),
             plugin: self.plugin.clone(),
             collect_ms: (collect_ns > 0).then_some(collect_ns as f64 / 1e6),
-            samples_refused: load(&self.samples_refused),
+            refused: load(&self.refused),
+            series_dropped: load(&self.series_dropped),
             events_stored: load(&self.events_stored),
             rss_bytes: (rss_bytes > 0).then_some(rss_bytes),
             deadlines_missed: load(&self.deadline_missed),
@@ -111,9 +114,9 @@ impl CollectorStats {
 
 /// Cloneable handle of everybody's numbers.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<RwLock<Vec<Arc<CollectorStats>>>>);
+pub struct Stats(Arc<RwLock<Vec<Arc<CollectorStats>>>>);
 
-impl Registry {
+impl Stats {
     /// The numbers of a collector, made at its first start and kept over reloads.
     pub fn of(&self, name: &str, plugin: &str) -> Arc<CollectorStats> {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -170,8 +173,8 @@ impl Registry {
                     && collector.topic == info.topic
             });
             if let Some(collector) = same {
-                info.series = collector.series_live as u64;
-                info.series_dropped = collector.series_dropped;
+                info.series = collector.series_capped() as u64;
+                info.series_dropped += collector.series_dropped;
             }
         }
         infos
@@ -184,21 +187,22 @@ mod tests {
 
     #[test]
     fn a_collector_keeps_its_numbers_unless_its_name_goes_to_another_plugin() {
-        let registry = Registry::default();
-        registry.of("a", "p").lost(LostReason::Exited);
-        registry.of("b", "p");
-        assert_eq!(registry.of("a", "p").restarts_total(), 1);
-        assert_eq!(registry.of("a", "q").restarts_total(), 0);
-        registry.arrange(&["b", "a"]);
-        let names: Vec<_> = registry.all().iter().map(|s| s.name.clone()).collect();
+        let stats = Stats::default();
+        stats.of("a", "p").lost(LostReason::Exited);
+        stats.of("b", "p");
+        assert_eq!(stats.of("a", "p").restarts_total(), 1);
+        assert_eq!(stats.of("a", "q").restarts_total(), 0);
+        stats.arrange(&["b", "a"]);
+        let names: Vec<_> = stats.all().iter().map(|its| its.name.clone()).collect();
         assert_eq!(names, ["b", "a"]);
     }
 
     #[test]
     fn an_info_has_numbers_status_and_the_catalogs_counts() {
-        let (registry, catalog) = (Registry::default(), Catalog::default());
-        let stats = registry.of("a", "p");
+        let (all, catalog) = (Stats::default(), Catalog::default());
+        let stats = all.of("a", "p");
         stats.status().topic = "t".to_owned();
+        stats.series_dropped.store(5, Ordering::Relaxed);
         stats.lost(LostReason::Memory);
         stats.reloaded(7, Outcome::Refused, Some("no".to_owned()));
         let collector = catalog.register("a", "p", "t", 1);
@@ -212,11 +216,14 @@ mod tests {
         for value in ["1", "2"] {
             let _ = catalog.define_series(collector, metric, vec![value.to_owned()]);
         }
-        let infos = registry.infos(&catalog);
+        let own = vec!["own".to_owned()];
+        let _ = catalog.define_own_series(collector, metric, own);
+        let infos = all.infos(&catalog);
         let [info] = infos.as_slice() else {
             panic!("{infos:?}")
         };
-        assert_eq!((info.series, info.series_dropped), (1, 1));
+        // Of the six, five were kept out by the host.
+        assert_eq!((info.series, info.series_dropped), (1, 6));
         assert_eq!(info.restarts["memory"], 1);
         let reload = info.reload.as_ref().unwrap();
         assert_eq!((reload.at, reload.outcome.as_str()), (7, "refused"));

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::stats::CollectorStats;
-use super::{Failure, Handover, LostReason, Question, Runner, Settings};
+use super::{Failure, Handover, Lookup, LostReason, Runner, Settings};
 use crate::bus::Bus;
 use crate::catalog::{Catalog, CatalogError, CollectorId, SeriesId};
 use crate::clock::{Clock, Tick, Ticker, Tier, TierSet, Tiers};
@@ -36,8 +36,8 @@ const FIRST_START_WAIT: Duration = Duration::from_millis(500);
 const STUCK_LOOK: Duration = Duration::from_secs(1);
 /// How long everything that still runs may take to stop.
 const STOP_MAX: Duration = Duration::from_millis(2_500);
-/// Questions that may wait; whoever asks when one does is told to come again.
-const QUESTIONS_MAX: usize = 1;
+/// Lookups that may wait; whoever comes when one does is told to come again.
+const LOOKUPS_MAX: usize = 1;
 
 /// What a supervisor works with.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ enum Event<R> {
     Prepared(R, Result<(), String>),
     /// Something that was stopped has ended; how, if it had to be forced.
     Left(Option<Failure>),
-    Asked(Question),
+    Lookup(Lookup),
     Stop,
 }
 
@@ -98,7 +98,7 @@ pub struct Supervisor<R: Runner> {
     preparation: Option<Preparation<R>>,
     /// What is being stopped in the background.
     leaving: JoinSet<Option<Failure>>,
-    questions: (mpsc::Sender<Question>, mpsc::Receiver<Question>),
+    lookups: (mpsc::Sender<Lookup>, mpsc::Receiver<Lookup>),
     /// The next collect is the first of a new start: everything is due.
     fresh: bool,
     number: u64,
@@ -153,7 +153,7 @@ impl<R: Runner> Supervisor<R> {
             state: State::Starting(Start::of(runner)),
             preparation: None,
             leaving: JoinSet::new(),
-            questions: mpsc::channel(QUESTIONS_MAX),
+            lookups: mpsc::channel(LOOKUPS_MAX),
             fresh: true,
             number: 0,
             own: None,
@@ -164,9 +164,9 @@ impl<R: Runner> Supervisor<R> {
         supervisor
     }
 
-    /// Where questions to the plugin go. An answer takes as long as it takes; who asks keeps the time.
-    pub fn questions(&self) -> mpsc::Sender<Question> {
-        self.questions.0.clone()
+    /// Where lookups in the plugin go. One may wait for a collect; who wants the answer keeps the time.
+    pub fn lookups(&self) -> mpsc::Sender<Lookup> {
+        self.lookups.0.clone()
     }
 
     /// Runs until it is told to stop or nobody can tell it any more, then stops the plugin.
@@ -200,7 +200,7 @@ impl<R: Runner> Supervisor<R> {
             Event::Wish(settings) => self.wish(settings).await,
             Event::Prepared(successor, result) => self.prepared(successor, result),
             Event::Left(forced) => self.left(forced),
-            Event::Asked(question) => self.asked(question).await,
+            Event::Lookup(lookup) => self.look_up(lookup).await,
             Event::Stop => {}
         }
     }
@@ -249,7 +249,7 @@ impl<R: Runner> Supervisor<R> {
             event = prepared => event,
             Some(left) = self.leaving.join_next() => Event::Left(left.unwrap_or_default()),
             tick = self.ticker.next() => Event::Tick(tick),
-            Some(question) = self.questions.1.recv() => Event::Asked(question),
+            Some(lookup) = self.lookups.1.recv() => Event::Lookup(lookup),
         }
     }
 
@@ -296,9 +296,6 @@ impl<R: Runner> Supervisor<R> {
             Failure::Refused(_) => LostReason::Failed,
         };
         self.stats.lost(reason);
-        if reason == LostReason::Deadline {
-            self.stats.deadline_missed.fetch_add(1, Ordering::Relaxed);
-        }
         self.stats.rss_bytes.store(0, Ordering::Relaxed);
         let (now_ms, message) = (self.parts.clock.now_ms(), failure.to_string());
         self.stats.status().lost(now_ms, reason, message);
@@ -313,7 +310,7 @@ impl<R: Runner> Supervisor<R> {
         if self.backoff.is_open() {
             let failures = self.backoff.failures();
             self.error = Some(format!(
-                "{failure}; it failed {failures} times in a row and is only probed, every 5 min at most"
+                "{failure}; it failed {failures} times in a row and is only probed, at least every 5 min"
             ));
             if !was_open {
                 tracing::error!(
@@ -353,17 +350,20 @@ impl<R: Runner> Supervisor<R> {
         let due = if self.fresh { TierSet::ALL } else { tick.due };
         let began = self.parts.clock.mono();
         let mut result = runner.collect(&tick, due).await;
+        let refused = runner.take_refused();
         let took = self.parts.clock.mono().saturating_duration_since(began);
         if tick.due.contains(Tier::Medium) {
             self.stats
                 .rss_bytes
                 .store(runner.rss_bytes().unwrap_or(0), Ordering::Relaxed);
         }
-        match &mut result {
-            Ok(collected) => {
-                self.count(collected, tick.at_ms);
-                self.collected();
-            }
+        self.count(&mut result, &refused, tick.at_ms);
+        if result.is_err() && took >= self.settings.timeout {
+            // Whether the plugin minded it itself or was ended for it.
+            self.stats.deadline_missed.fetch_add(1, Ordering::Relaxed);
+        }
+        match &result {
+            Ok(_) => self.collected(),
             Err(failure @ Failure::Lost { .. }) => self.lose(failure),
             Err(Failure::Refused(message)) => {
                 self.stats.status().refused(tick.at_ms, message, message);
@@ -423,13 +423,17 @@ impl<R: Runner> Supervisor<R> {
         self.hand_over();
     }
 
-    async fn asked(&mut self, question: Question) {
+    async fn look_up(&mut self, lookup: Lookup) {
+        // It waited for a collect for so long that nobody waits for it.
+        if lookup.reply.is_closed() {
+            return;
+        }
         if let State::Running(runner) = &mut self.state {
-            runner.ask(question).await;
+            runner.look_up(lookup).await;
             return;
         }
         let failure = Failure::Refused("is not running".to_owned());
-        let _ = question.reply.send(Err(failure));
+        let _ = lookup.reply.send(Err(failure));
     }
 
     /// Stops everything at the same time, in bounded time; what is left then is ended by being dropped.

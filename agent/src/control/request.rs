@@ -18,6 +18,7 @@ use crate::store::engine::Engine;
 use crate::store::export::{self, Export, ExportError, Format};
 use crate::store::query::{Query, QueryError, Row};
 use crate::store::registry::{Selector, StoredSeries};
+use crate::words;
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,15 +185,20 @@ impl Request {
             Self::Export(extract) => extract.perform(engine, out),
             Self::Backup(_) => {
                 let contents = backup::write(engine, root, now_ms, out)?;
-                Ok(left_out("groups", contents.damaged))
+                Ok(left_out(
+                    contents.damaged,
+                    "damaged group",
+                    "damaged groups",
+                ))
             }
         }
     }
 }
 
-fn left_out(what: &str, count: u64) -> Vec<String> {
+fn left_out(count: u64, one: &str, several: &str) -> Vec<String> {
+    let what = words::count(count, one, several);
     let note = format!(
-        "{count} damaged {what} could not be read and were left out; stop the agent and run `barograph doctor`"
+        "left out {what} that could not be read; stop the agent and run `barograph doctor`"
     );
     (count > 0).then_some(note).into_iter().collect()
 }
@@ -268,7 +274,7 @@ impl Extract {
             format: self.format,
         };
         let exported = export::write(engine, &export, out)?;
-        let mut notes = left_out("chunks", exported.damaged);
+        let mut notes = left_out(exported.damaged, "damaged chunk", "damaged chunks");
         notes.extend(exported.stopped);
         Ok(notes)
     }

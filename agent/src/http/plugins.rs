@@ -6,6 +6,7 @@ use super::State;
 use super::error::{Answer, Error, excerpt, json, plain};
 use super::query::pairs;
 use crate::collect::events::kept::{KEPT_MAX, KeptEvent};
+use crate::config::is_name;
 use crate::protocol::PluginsAnswer;
 
 /// Events of an answer, unless asked for otherwise.
@@ -18,10 +19,7 @@ pub(super) fn plugins(state: &State, query: Option<&str>) -> Result<Answer, Erro
         let message = format!("unknown query key `{key}`; none is known");
         return Err(Error::bad_request(message).field(&key));
     }
-    let mut plugins = state.plugins.infos(&state.catalog);
-    for plugin in &mut plugins {
-        plugin.samples_refused += state.plugin_events.refused(&plugin.name);
-    }
+    let plugins = state.plugins.infos(&state.catalog);
     let at = state.clock.now_ms();
     Ok(json(&PluginsAnswer { at, plugins }))
 }
@@ -37,7 +35,7 @@ pub(super) async fn events(state: &State, query: Option<&str>) -> Result<Answer,
             return Err(Error::not_found(message).field("collector"));
         }
     }
-    // A thousand events may be 16 MB, so only so many answers are made at a time.
+    // The events of a collector may be 2 MiB, so only so many answers are made at a time.
     let _place = state.queries.enter().await?;
     let read = spawn_blocking(move || kept.newest(wanted.collector.as_deref(), wanted.limit));
     let found = read
@@ -97,8 +95,7 @@ fn wanted(query: Option<&str>) -> Result<Wanted, Error> {
 
 /// Collectors' names need no percent-encoding.
 fn name(value: &str) -> Result<String, Error> {
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    if value.is_empty() || value.len() > 64 || !value.bytes().all(good) {
+    if !is_name(value, b"-") {
         let value = excerpt(value.as_bytes());
         let message =
             format!("`{value}` is no collector's name: lower-case letters, digits, _ and -");
@@ -148,6 +145,8 @@ mod tests {
             ("limit=1&limit=1", "limit"),
             ("collector=", "collector"),
             ("collector=A", "collector"),
+            ("collector=1a", "collector"),
+            ("collector=-a", "collector"),
             ("collector=a&collector=b", "collector"),
         ] {
             let error = wanted(Some(query)).unwrap_err();

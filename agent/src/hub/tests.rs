@@ -64,9 +64,10 @@ impl Rig {
     }
 
     fn series(&self, name: &str, kind: Kind, tier: Tier, labels: &[(&str, &str)]) -> SeriesId {
+        // Some are the supervisor's.
         let metric = self
             .catalog
-            .define_metric(self.collector, metric(name, kind, tier, labels));
+            .define_own_metric(self.collector, metric(name, kind, tier, labels));
         let values = labels
             .iter()
             .map(|(_, value)| (*value).to_owned())

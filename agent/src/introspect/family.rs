@@ -82,7 +82,7 @@ pub(super) const DEADLINE: Family = family(
     Unit::Count,
     INSTANCE,
     "Deadlines missed",
-    "Collects that were given up at their deadline.",
+    "Collects of the plugin that failed at their deadline.",
 )
 .fact();
 pub(super) const TICKS: Family = family(
@@ -103,13 +103,13 @@ pub(super) const CIRCUIT: Family = family(
     "Whether the plugin failed so often that it is only probed: 1 or 0.",
 )
 .fact();
-pub(super) const SAMPLES_REFUSED: Family = family(
+pub(super) const PLUGIN_REFUSED: Family = family(
     "barograph_plugin_refused_total",
     Kind::Counter,
     Unit::Count,
     INSTANCE,
-    "Samples refused",
-    "Samples and definitions of the plugin that were not taken.",
+    "Refused",
+    "Samples, definitions and events of the plugin that were not taken.",
 )
 .fact();
 pub(super) const RELOADS: Family = family(
@@ -127,7 +127,7 @@ pub(super) const PLUGIN_RSS: Family = family(
     Unit::Bytes,
     INSTANCE,
     "Resident memory",
-    "Resident memory of the plugin's process.",
+    "Resident memory of the plugin's process and of what it started.",
 );
 pub(super) const SERIES: Family = family(
     "barograph_plugin_series",
@@ -143,7 +143,7 @@ pub(super) const DROPPED: Family = family(
     Unit::Count,
     INSTANCE,
     "Series dropped",
-    "Series that were refused because the plugin is at its cap.",
+    "Times that a series was refused because the plugin is at its cap.",
 )
 .fact();
 pub(super) const CPU: Family = family(

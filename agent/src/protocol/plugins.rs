@@ -70,28 +70,28 @@ pub struct PluginInfo {
     pub timeout_ms: u64,
     /// How long the last collect took, in milliseconds.
     pub collect_ms: Option<f64>,
-    /// Series that live.
+    /// Series of the plugin that live.
     #[cfg_attr(test, ts(type = "number"))]
     pub series: u64,
     /// Series that may live.
     #[cfg_attr(test, ts(type = "number"))]
     pub series_max: u64,
-    /// Series that were refused by that bound.
+    /// How often a series was refused by that bound.
     #[cfg_attr(test, ts(type = "number"))]
     pub series_dropped: u64,
-    /// Samples, definitions and events that were refused: not finite, of an unknown series, or badly formed.
+    /// Samples, definitions and events that were refused, those series included.
     #[cfg_attr(test, ts(type = "number"))]
-    pub samples_refused: u64,
+    pub refused: u64,
     /// Events that were stored.
     #[cfg_attr(test, ts(type = "number"))]
     pub events_stored: u64,
-    /// Resident memory of its process.
+    /// Resident memory of its process and of what that has started.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub rss_bytes: Option<u64>,
     /// Resident memory above which it is started anew.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub rss_max_bytes: Option<u64>,
-    /// Collects that were given up at their deadline.
+    /// Collects that failed at their deadline.
     #[cfg_attr(test, ts(type = "number"))]
     pub deadlines_missed: u64,
     /// Ticks that went by while it was still busy.

@@ -14,6 +14,7 @@ use super::retention::{self, Reason, Stock};
 use super::seal::Sealing;
 use super::space::Disk;
 use super::{HOUR_MS, Level, StoreError, period, seal};
+use crate::words;
 
 /// An hour takes samples for this long after its end: collects that hang, clocks that are adjusted.
 const CLOSE_AFTER_MS: i64 = 60_000;
@@ -206,8 +207,8 @@ impl Upkeep {
         }
         if deriving.damaged > 0 {
             self.losses.push(format!(
-                "lost {} chunks of history to damage; their minutes are missing in the rollups",
-                deriving.damaged
+                "lost {} of history to damage; the minutes are missing in the rollups",
+                words::count(deriving.damaged, "chunk", "chunks")
             ));
         }
         deriving.finish(levels)?;

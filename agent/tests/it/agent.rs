@@ -210,6 +210,22 @@ impl Agent {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Waits until that value is as wanted.
+    pub(crate) async fn value_that(&self, start: &str, is: impl Fn(Option<f64>) -> bool) {
+        let mut last = None;
+        let wait = async {
+            loop {
+                last = self.value(start).await;
+                if is(last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = timeout(PATIENCE, wait).await;
+        assert!(waited.is_ok(), "{start} did not become as wanted: {last:?}");
+    }
+
     /// A request, byte for byte; reads until the server closes.
     pub(crate) async fn request(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(self.addr).await.expect("a connection");

@@ -13,6 +13,7 @@ import {
   reloadText,
   restartsText,
   seriesText,
+  stateText,
   toneOf,
   versionText,
 } from "./plugin-text";
@@ -73,9 +74,7 @@ function Plugin({ plugin }: { plugin: PluginInfo }) {
         <Figure name="reload" text={reloadText(plugin)} tone={refused ? "bad" : undefined} />
         <Figure name="restarts" text={restarts} tone={restarts === "0" ? undefined : "warn"} />
       </dl>
-      <p class={plugin.error === null ? "plugin-state" : "plugin-state wrong"}>
-        {plugin.error ?? `Nothing has been wrong since ${formatClock(plugin.since)}.`}
-      </p>
+      <p class={plugin.error === null ? "plugin-state" : "plugin-state wrong"}>{stateText(plugin)}</p>
       {refusal !== null && <p class="plugin-state wrong">{refusal}</p>}
       <Faults faults={plugin.faults} />
       <More plugin={plugin} />

@@ -12,6 +12,7 @@ import {
   reloadText,
   restartsText,
   seriesText,
+  stateText,
   toneOf,
   versionText,
 } from "./plugin-text";
@@ -73,6 +74,16 @@ test("faults and changes have their times", () => {
   expect(reloadText({ reload: { at: AT, outcome: "switched", reason: null } })).toBe(`switched ${clock}`);
 });
 
+test("a good time begins after the last fault", () => {
+  const faults = [{ at: AT + 3_600_000, reason: "refused", message: "the source does not answer" }];
+  const good = (at: number) => `Nothing has been wrong since ${formatClock(at)}.`;
+  expect(stateText({ error: null, since: AT, faults: [] })).toBe(good(AT));
+  expect(stateText({ error: null, since: AT, faults })).toBe(good(AT + 3_600_000));
+  // It was started again after that one.
+  expect(stateText({ error: null, since: AT + 3_601_000, faults })).toBe(good(AT + 3_601_000));
+  expect(stateText({ error: "was ended by signal 9", since: AT, faults })).toBe("was ended by signal 9");
+});
+
 test("a refused change is told once", () => {
   const reload = { at: AT, outcome: "refused", reason: "no such key" };
   const told = "The change was refused, what ran before goes on: no such key";
@@ -83,9 +94,9 @@ test("a refused change is told once", () => {
 });
 
 test("only what was lost is told", () => {
-  const none = { deadlinesMissed: 0, ticksMissed: 0, seriesDropped: 0, samplesRefused: 0 };
+  const none = { deadlinesMissed: 0, ticksMissed: 0, seriesDropped: 0, refused: 0 };
   expect(lossesText(none as PluginInfo)).toBe("");
-  expect(lossesText({ ...none, deadlinesMissed: 2, samplesRefused: 1_234 } as PluginInfo)).toBe(
-    "2 deadlines missed, 1\u2009234 samples refused",
+  expect(lossesText({ ...none, deadlinesMissed: 2, refused: 1_234 } as PluginInfo)).toBe(
+    "2 deadlines missed, 1\u2009234 refused",
   );
 });

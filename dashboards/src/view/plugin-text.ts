@@ -78,6 +78,12 @@ export function reloadText(plugin: Pick<PluginInfo, "reload">): string {
   return plugin.reload === null ? ABSENT : `${plugin.reload.outcome} ${formatClock(plugin.reload.at)}`;
 }
 
+/** What is wrong now, or since when nothing has been: a fault may be later than the start of the phase. */
+export function stateText(plugin: Pick<PluginInfo, "error" | "since" | "faults">): string {
+  const since = Math.max(plugin.since, plugin.faults[0]?.at ?? 0);
+  return plugin.error ?? `Nothing has been wrong since ${formatClock(since)}.`;
+}
+
 /** That a change was refused, unless what is wrong now says so itself. */
 export function refusalText(plugin: Pick<PluginInfo, "reload" | "error">): string | null {
   const { reload, error } = plugin;
@@ -92,7 +98,7 @@ export function lossesText(plugin: PluginInfo): string {
     [plugin.deadlinesMissed, "deadlines missed"],
     [plugin.ticksMissed, "ticks missed"],
     [plugin.seriesDropped, "series above the limit"],
-    [plugin.samplesRefused, "samples refused"],
+    [plugin.refused, "refused"],
   ];
   const some = losses.filter(([count]) => count > 0);
   return some.map(([count, what]) => `${formatCount(count)} ${what}`).join(", ");

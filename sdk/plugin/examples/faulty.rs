@@ -5,8 +5,10 @@
 //! so that a test which fails to contain it harms no machine. `raw.rs` has the faults that the SDK prevents.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Path, PathBuf},
     process, ptr, thread,
     time::Duration,
@@ -30,6 +32,8 @@ const PIECES_MAX: usize = 16;
 const FLOOD_LINES: usize = 8 << 10;
 const SERIES: usize = 100_000;
 const GRANDCHILDREN: usize = 50;
+/// What the process takes that `fork-allocate` starts.
+const FORKED_BYTES: usize = 64 << 20;
 /// Bytes that `fill-tmpfs` writes at a time, and how often, where it finds more room than it should.
 const FILLER_BYTES: usize = 64 << 10;
 const FILLERS_MAX: usize = 1 << 10;
@@ -59,9 +63,11 @@ pub enum Fault {
     GarbageLink,
     #[serde(rename = "fork-50")]
     Fork,
+    ForkAllocate,
     #[serde(rename = "kill-0")]
     Kill,
     FillTmpfs,
+    ChangeFolder,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -70,8 +76,10 @@ pub struct Config {
     fault: Fault,
     /// The file whose appearance lets the fault happen once.
     trigger: Option<PathBuf>,
-    /// The folder that `fill-tmpfs` fills.
+    /// The folder that `fill-tmpfs` fills and `change-folder` changes.
     folder: PathBuf,
+    /// Where `change-folder` writes what came of it.
+    outcomes: PathBuf,
     /// Where `fork-50` writes the numbers of its processes.
     pids: PathBuf,
     /// Sampled as it is; a negative one is refused.
@@ -212,8 +220,10 @@ impl Faulty {
             }
             Fault::GarbageLink => write_garbage()?,
             Fault::Fork => fork(&self.config.pids)?,
+            Fault::ForkAllocate => fork_allocate()?,
             Fault::Kill => kill_group()?,
             Fault::FillTmpfs => fill(&self.config.folder)?,
+            Fault::ChangeFolder => change(&self.config.folder, &self.config.outcomes)?,
         }
         Ok(())
     }
@@ -292,6 +302,23 @@ fn fork(pids: &Path) -> io::Result<()> {
     process::exit(4)
 }
 
+/// Starts a process that takes memory and keeps it, in a session of its own.
+fn fork_allocate() -> io::Result<()> {
+    // SAFETY: the child makes nothing but system calls.
+    match unsafe { libc::fork() } {
+        0 => {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            // With all of its pages: one that nobody touched costs nothing.
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+            // SAFETY: new memory, which nobody uses.
+            unsafe { libc::mmap(ptr::null_mut(), FORKED_BYTES, access, flags, -1, 0) };
+            sleep_apart()
+        }
+        ..0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// The life of a grandchild, which ends after a minute at the latest.
 fn sleep_apart() -> ! {
     // SAFETY: plain system calls; an alarm that nobody handles ends the process.
@@ -324,6 +351,48 @@ fn fill(folder: &Path) -> Result<(), Error> {
     let written = (0..FILLERS_MAX).try_for_each(|_| file.write_all(&piece));
     fs::remove_file(&path)?;
     written.map_err(|error| Error::unavailable(format!("{}: {error}", folder.display())))
+}
+
+/// Does everything to a folder that loses what is in it, and writes down what came of each attempt.
+fn change(folder: &Path, outcomes: &Path) -> Result<(), Error> {
+    let mut entries = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let Some(file) = entries.find(|path| path.is_file()) else {
+        return Err(Error::fatal("there is no file in the folder"));
+    };
+    let attempts = [
+        ("create", File::create_new(folder.join("new")).map(drop)),
+        ("write", File::options().write(true).open(&file).map(drop)),
+        ("append", File::options().append(true).open(&file).map(drop)),
+        ("truncate", truncate(&file)),
+        ("make a folder", fs::create_dir(folder.join("new"))),
+        ("link", symlink(&file, folder.join("new"))),
+        ("rename", fs::rename(&file, folder.join("new"))),
+        ("move", fs::rename(&file, outcomes.with_extension("moved"))),
+        (
+            "rename it",
+            fs::rename(folder, folder.with_extension("moved")),
+        ),
+        ("remove", fs::remove_file(&file)),
+        ("remove it", fs::remove_dir_all(folder)),
+    ];
+    let lines = attempts.map(|(attempt, outcome)| match outcome {
+        Ok(()) => format!("{attempt}: done\n"),
+        Err(error) => format!("{attempt}: {error}\n"),
+    });
+    // Renamed, so that half of it is never read.
+    let new = outcomes.with_extension("new");
+    fs::write(&new, lines.concat())?;
+    Ok(fs::rename(new, outcomes)?)
+}
+
+/// By its path, so that it is never opened for writing.
+fn truncate(file: &Path) -> io::Result<()> {
+    let path = CString::new(file.as_os_str().as_bytes())?;
+    // SAFETY: the path ends in a zero and lives for the call.
+    if unsafe { libc::truncate(path.as_ptr(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 export_collector!(Faulty);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 const MANIFEST: &str = concat!(
     r#"{"name":"raw","topic":"raw","version":"0.1.0","needs":[],"#,
-    r#""config":{"type":"object","properties":{"fault":{},"trigger":{},"answers":{}}}}"#
+    r#""config":{"type":"object","properties":{"fault":{},"trigger":{},"answers":{},"names":{}}}}"#
 );
 /// How long an instance goes on pushing once it was stopped.
 const AFTER_STOP: Duration = Duration::from_millis(200);
@@ -35,6 +35,8 @@ struct Config {
     fault: Fault,
     trigger: Option<PathBuf>,
     answers: PathBuf,
+    /// Of further metrics, whosoever they may be.
+    names: Vec<String>,
 }
 
 struct Raw {
@@ -42,6 +44,8 @@ struct Raw {
     config: Config,
     metric: u32,
     series: u32,
+    /// Of the further metrics.
+    more: Vec<u32>,
     collects: u32,
 }
 
@@ -190,17 +194,28 @@ unsafe extern "C" fn create(host: *const Host, config: Str, instance: *mut *mut 
         config,
         metric: 0,
         series: 0,
+        more: Vec::new(),
         collects: 0,
     };
-    let (mut metric, mut series) = (0, 0);
-    let mut code = raw.define_metric(Str::new("raw_collects"), "Collects so far.", &mut metric);
-    if code == abi::OK {
-        code = raw.define_series(metric, &[Str::new("whole")], &mut series);
+    let names = std::mem::take(&mut raw.config.names);
+    for name in ["raw_collects"]
+        .into_iter()
+        .chain(names.iter().map(String::as_str))
+    {
+        let (mut metric, mut series) = (0, 0);
+        let mut code = raw.define_metric(Str::new(name), "Collects so far.", &mut metric);
+        if code == abi::OK {
+            code = raw.define_series(metric, &[Str::new("whole")], &mut series);
+        }
+        if code != abi::OK {
+            return code;
+        }
+        if name == "raw_collects" {
+            (raw.metric, raw.series) = (metric, series);
+        } else {
+            raw.more.push(series);
+        }
     }
-    if code != abi::OK {
-        return code;
-    }
-    (raw.metric, raw.series) = (metric, series);
     // SAFETY: the contract has `instance` point at a place for one pointer.
     unsafe { *instance = Box::into_raw(Box::new(raw)).cast() };
     abi::OK
@@ -216,6 +231,9 @@ unsafe extern "C" fn collect(instance: *mut c_void, _tick: *const Tick) -> i32 {
     raw.collects += 1;
     if raw.is_due() {
         raw.fail();
+    }
+    for series in &raw.more {
+        raw.push(*series, 7.0);
     }
     raw.push(raw.series, raw.collects.into())
 }

@@ -92,7 +92,8 @@
 // The instance can't go on and must be created anew.
 #define BAROGRAPH_E_FATAL -5
 
-// The call came after `stop`, or with an id that was never given.
+// The call came after `stop`, or declares or retires by an id that was never given. A sample with such an id is left
+// out of its call, see `barograph_host.push`.
 #define BAROGRAPH_E_CLOSED -6
 
 // A bound was reached: series, labels, samples or the event queue.
@@ -151,7 +152,11 @@ typedef struct barograph_metric {
   uint32_t flags;
   // `BAROGRAPH_CHART_…`.
   uint32_t chart_style;
-  // Prometheus-style name with its base unit, `[a-z][a-z0-9_]*`.
+  // Prometheus-style name with its base unit, `[a-z][a-z0-9_]*`, at most 256 bytes, 249 for a histogram.
+  //
+  // What the agent says itself is refused with `BAROGRAPH_E_CONFIG`: names that begin with `barograph_`, and the
+  // plugin's topic with `_up` or `_collect_seconds` behind it. With the topic of another collector before
+  // that, the metric has no samples.
   struct barograph_str name;
   // One sentence for people.
   struct barograph_str help;
@@ -161,7 +166,7 @@ typedef struct barograph_metric {
   struct barograph_str chart_section;
   // Metrics of one section with the same title share a chart.
   struct barograph_str chart_title;
-  // Label names.
+  // Label names, at most 16, and 15 for a histogram.
   const struct barograph_str *labels;
   // Number of label names.
   size_t label_count;
@@ -253,6 +258,12 @@ typedef struct barograph_host {
   // Says that a series will not come again. Its id is never reused.
   int32_t (*retire_series)(void *ctx, uint32_t series);
   // Adds samples to the running collect; they count only if it succeeds.
+  //
+  // Each is taken or left out for itself, so that a bad one costs none of the others, and the answer is
+  // `BAROGRAPH_OK` all the same: a series that was never given or is retired, one of a histogram, a value that is not
+  // finite. What is left out is counted, and the operator is told the reason. The whole call is refused with
+  // `BAROGRAPH_E_CLOSED` after `stop`, with `BAROGRAPH_E_CONFIG` where the samples are null, and with `BAROGRAPH_E_FULL`
+  // where the tick would have more than two samples for each series that the instance may have.
   int32_t (*push)(void *ctx, const struct barograph_sample *samples, size_t count);
   // Writes to the agent's log; `level` is `BAROGRAPH_LOG_…`.
   void (*log)(void *ctx, uint32_t level, struct barograph_str message);
@@ -262,7 +273,10 @@ typedef struct barograph_host {
   void (*set_error)(void *ctx, struct barograph_str field, struct barograph_str message);
   // `CLOCK_MONOTONIC` in nanoseconds.
   uint64_t (*now_mono_ns)(void *ctx);
-  // Adds histograms to the running collect, as `barograph_host.push` does samples.
+  // Adds histograms to the running collect, as `barograph_host.push` does samples. One of a series that is no
+  // histogram's, or with another number of counts than there are buckets, is left out and the answer is
+  // `BAROGRAPH_OK`. Where it is `BAROGRAPH_E_FULL`, or `BAROGRAPH_E_CONFIG` for counts that are null, those before
+  // it were taken.
   int32_t (*push_histogram)(void *ctx, const struct barograph_histogram *histograms, size_t count);
   // Hands over an event. On `BAROGRAPH_E_FULL` the agent is behind: the plugin keeps the event, stops reading its source
   // and tries again later, so that nothing is lost.
@@ -292,7 +306,8 @@ typedef struct barograph_plugin {
   struct barograph_str topic;
   // Version of the plugin.
   struct barograph_str version;
-  // Writes the manifest as JSON, with the JSON Schema of the configuration under `config`.
+  // Writes the manifest as JSON, with the JSON Schema of the configuration under `config`. The host calls it at
+  // each start, and hands over no configuration that the schema refuses.
   int32_t (*describe)(void *out, barograph_write write);
   // Checks a configuration (JSON) without side effects.
   int32_t (*check_config)(const struct barograph_host *host, struct barograph_str config);
@@ -308,9 +323,10 @@ typedef struct barograph_plugin {
   int32_t (*stop)(void *instance);
   // Frees the instance.
   void (*destroy)(void *instance);
-  // Answers a question that the operator named in the configuration, with one JSON value; `parameter` is only
-  // ever bound, never part of a query's text. `BAROGRAPH_E_CONFIG` for a name that it does not know. Null without
-  // `BAROGRAPH_FEATURE_LOOKUP`.
+  // Answers a lookup that the operator named in the configuration, with one JSON value; `parameter` is only
+  // ever bound, never part of a query's text. `BAROGRAPH_E_CONFIG` for a name that it does not know. A collect waits for
+  // it, so it is given up after 500 ms, or half the interval, which `barograph_host.cancelled` says; one that does not
+  // return then is ended with its process. Null without `BAROGRAPH_FEATURE_LOOKUP`.
   int32_t (*lookup)(void *instance,
                     struct barograph_str name,
                     struct barograph_str parameter,

@@ -36,7 +36,8 @@ pub const E_TIMEOUT: i32 = -3;
 pub const E_PANIC: i32 = -4;
 /// The instance can't go on and must be created anew.
 pub const E_FATAL: i32 = -5;
-/// The call came after `stop`, or with an id that was never given.
+/// The call came after `stop`, or declares or retires by an id that was never given. A sample with such an id is left
+/// out of its call, see [`Host::push`].
 pub const E_CLOSED: i32 = -6;
 /// A bound was reached: series, labels, samples or the event queue.
 pub const E_FULL: i32 = -7;
@@ -110,7 +111,11 @@ pub struct Metric {
     pub flags: u32,
     /// Index into [`CHART_STYLES`].
     pub chart_style: u32,
-    /// Prometheus-style name with its base unit, `[a-z][a-z0-9_]*`.
+    /// Prometheus-style name with its base unit, `[a-z][a-z0-9_]*`, at most 256 bytes, 249 for a histogram.
+    ///
+    /// What the agent says itself is refused with [`E_CONFIG`]: names that begin with `barograph_`, and the
+    /// plugin's topic with `_up` or `_collect_seconds` behind it. With the topic of another collector before
+    /// that, the metric has no samples.
     pub name: Str,
     /// One sentence for people.
     pub help: Str,
@@ -120,7 +125,7 @@ pub struct Metric {
     pub chart_section: Str,
     /// Metrics of one section with the same title share a chart.
     pub chart_title: Str,
-    /// Label names.
+    /// Label names, at most 16, and 15 for a histogram.
     pub labels: *const Str,
     /// Number of label names.
     pub label_count: usize,
@@ -225,6 +230,12 @@ pub struct Host {
     /// Says that a series will not come again. Its id is never reused.
     pub retire_series: unsafe extern "C" fn(ctx: *mut c_void, series: u32) -> i32,
     /// Adds samples to the running collect; they count only if it succeeds.
+    ///
+    /// Each is taken or left out for itself, so that a bad one costs none of the others, and the answer is
+    /// [`OK`] all the same: a series that was never given or is retired, one of a histogram, a value that is not
+    /// finite. What is left out is counted, and the operator is told the reason. The whole call is refused with
+    /// [`E_CLOSED`] after `stop`, with [`E_CONFIG`] where the samples are null, and with [`E_FULL`]
+    /// where the tick would have more than two samples for each series that the instance may have.
     pub push: unsafe extern "C" fn(ctx: *mut c_void, samples: *const Sample, count: usize) -> i32,
     /// Writes to the agent's log; `level` is an index into [`LOG_LEVELS`].
     pub log: unsafe extern "C" fn(ctx: *mut c_void, level: u32, message: Str),
@@ -234,7 +245,10 @@ pub struct Host {
     pub set_error: unsafe extern "C" fn(ctx: *mut c_void, field: Str, message: Str),
     /// `CLOCK_MONOTONIC` in nanoseconds.
     pub now_mono_ns: unsafe extern "C" fn(ctx: *mut c_void) -> u64,
-    /// Adds histograms to the running collect, as [`Host::push`] does samples.
+    /// Adds histograms to the running collect, as [`Host::push`] does samples. One of a series that is no
+    /// histogram's, or with another number of counts than there are buckets, is left out and the answer is
+    /// [`OK`]. Where it is [`E_FULL`], or [`E_CONFIG`] for counts that are null, those before
+    /// it were taken.
     pub push_histogram:
         unsafe extern "C" fn(ctx: *mut c_void, histograms: *const Histogram, count: usize) -> i32,
     /// Hands over an event. On [`E_FULL`] the agent is behind: the plugin keeps the event, stops reading its source
@@ -267,7 +281,8 @@ pub struct Plugin {
     pub topic: Str,
     /// Version of the plugin.
     pub version: Str,
-    /// Writes the manifest as JSON, with the JSON Schema of the configuration under `config`.
+    /// Writes the manifest as JSON, with the JSON Schema of the configuration under `config`. The host calls it at
+    /// each start, and hands over no configuration that the schema refuses.
     pub describe: unsafe extern "C" fn(out: *mut c_void, write: Write) -> i32,
     /// Checks a configuration (JSON) without side effects.
     pub check_config: unsafe extern "C" fn(host: *const Host, config: Str) -> i32,
@@ -284,9 +299,10 @@ pub struct Plugin {
     pub stop: unsafe extern "C" fn(instance: *mut c_void) -> i32,
     /// Frees the instance.
     pub destroy: unsafe extern "C" fn(instance: *mut c_void),
-    /// Answers a question that the operator named in the configuration, with one JSON value; `parameter` is only
-    /// ever bound, never part of a query's text. [`E_CONFIG`] for a name that it does not know. Null without
-    /// [`FEATURE_LOOKUP`].
+    /// Answers a lookup that the operator named in the configuration, with one JSON value; `parameter` is only
+    /// ever bound, never part of a query's text. [`E_CONFIG`] for a name that it does not know. A collect waits for
+    /// it, so it is given up after 500 ms, or half the interval, which [`Host::cancelled`] says; one that does not
+    /// return then is ended with its process. Null without [`FEATURE_LOOKUP`].
     pub lookup: Option<
         unsafe extern "C" fn(
             instance: *mut c_void,

@@ -21,7 +21,9 @@ use crate::{Setup, Sink, abi};
 /// code that blocks is fine in `collect`, as nobody else waits for that thread. A panic in any method ends
 /// the instance and nothing else: the agent makes a new one.
 pub trait Collector: Sized + Send + 'static {
-    /// The plugin's section of `config.toml`. Its JSON Schema becomes part of the manifest.
+    /// The plugin's section of `config.toml`. Its JSON Schema becomes part of the manifest, and the agent refuses
+    /// what that does not allow: where serde reads something else than the type says (`deserialize_with`, `alias`),
+    /// tell schemars too.
     ///
     /// Put `#[serde(default, deny_unknown_fields)]` on it, so that a typo is an error and each key is
     /// optional.
@@ -50,12 +52,13 @@ pub trait Collector: Sized + Send + 'static {
         Ok(Reload::Restart)
     }
 
-    /// Answers a question that the operator has named in the configuration, such as a query whether somebody
+    /// Answers a lookup that the operator has named in the configuration, such as a query whether somebody
     /// is an administrator, with one JSON value. Told by [`Manifest::lookup`], or else it is never called.
     ///
     /// `parameter` comes from outside: bind it, never make it part of a query's text. The call runs on the
-    /// collector's thread, so it waits for a running `collect`, and is dropped at an await when the agent has
-    /// given up on it.
+    /// collector's thread, so it waits for a running `collect`, and the next one waits for it. It is dropped at an
+    /// await when the agent has given up on it, after 500 ms or half the interval. Code that blocks the thread
+    /// beyond that can't be dropped: the agent ends the process and starts anew.
     fn lookup(
         &mut self,
         name: &str,

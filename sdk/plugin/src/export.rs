@@ -237,7 +237,7 @@ unsafe extern "C" fn lookup(
         // SAFETY: the contract has both texts valid for the call; they are copied.
         let asked = unsafe { text(name).and_then(|name| Ok((name, text(parameter)?))) };
         match asked.and_then(|(name, parameter)| instance.lookup(name, parameter)) {
-            Ok(Answer::Found(json)) => {
+            Ok(Answer::LookedUp(json)) => {
                 // SAFETY: `out` is passed back untouched, and the text lives until the call returns.
                 unsafe { write(out, Str::new(&json)) };
                 abi::OK
@@ -295,7 +295,7 @@ fn guarded(link: Option<&Link>, body: impl FnOnce() -> i32) -> i32 {
 
 fn code(link: &Link, answer: Result<Answer, Error>) -> i32 {
     match answer {
-        Ok(Answer::Done | Answer::Found(_)) => abi::OK,
+        Ok(Answer::Done | Answer::LookedUp(_)) => abi::OK,
         Ok(Answer::Restart) => abi::RESTART,
         Ok(Answer::Closed) => abi::E_CLOSED,
         Ok(Answer::Partial(message)) => {

@@ -114,7 +114,7 @@ impl Buckets {
         let (expected, found) = (self.bounds.len() + 1, counts.len());
         (expected != found).then(|| {
             let metric = &self.metric;
-            format!("{metric} was given {found} counts, its buckets are {expected}")
+            format!("{metric} needs {expected} counts, one a bucket, and was given {found}")
         })
     }
 }

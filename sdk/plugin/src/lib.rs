@@ -100,7 +100,7 @@
 //!
 //! # Lookups
 //!
-//! With [`Manifest::lookup`] the agent may ask a question that the operator has named, which
+//! With [`Manifest::lookup`] the agent may look something up by a name that the operator has given, which
 //! [`Collector::lookup`] answers with JSON:
 //!
 //! ```

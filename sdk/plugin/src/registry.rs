@@ -261,14 +261,15 @@ impl Registry {
 
     fn message(&mut self) -> Option<String> {
         if self.series_over > 0 {
-            let over = self.series_over;
+            let (over, were) = (self.series_over, were(self.series_over));
             self.warnings.push(format!(
-                "{over} series were refused: the limit of series is reached"
+                "{over} series {were} refused: the limit of series is reached"
             ));
         }
         if let (refused @ 1.., code) = self.series_refused {
+            let were = were(refused);
             self.warnings.push(format!(
-                "{refused} series were refused by the host (code {code})"
+                "{refused} series {were} refused by the host (code {code})"
             ));
         }
         if self.warnings.is_empty() {
@@ -290,6 +291,11 @@ impl Registry {
         self.series_over = 0;
         self.series_refused = (0, abi::OK);
     }
+}
+
+/// The verb for so many series.
+fn were(count: u32) -> &'static str {
+    if count == 1 { "was" } else { "were" }
 }
 
 impl FamilyState {

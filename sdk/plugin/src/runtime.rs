@@ -65,7 +65,7 @@ pub(crate) enum Answer {
     Done,
     Partial(String),
     /// A lookup's value as JSON.
-    Found(String),
+    LookedUp(String),
     Restart,
     Closed,
 }
@@ -258,10 +258,10 @@ async fn lookup<C: Collector>(
     parameter: &str,
 ) -> Result<Answer, Error> {
     // The host has the deadline of a lookup and says by its flag that it has given up.
-    let found = in_time(collector.lookup(name, parameter), link, Duration::MAX);
-    caught(found)
+    let answered = in_time(collector.lookup(name, parameter), link, Duration::MAX);
+    caught(answered)
         .await
-        .map(|value| Answer::Found(value.to_string()))
+        .map(|value| Answer::LookedUp(value.to_string()))
 }
 
 /// Reads the plugin's section, given as JSON; a mistake names the key by its dotted path.

@@ -10,6 +10,7 @@
 pub mod golden;
 mod hostcalls;
 mod recorder;
+mod rules;
 mod said;
 mod table;
 mod text;
@@ -101,7 +102,7 @@ impl CollectorTester {
     }
 
     fn start(table: Table, position: &str, config: &serde_json::Value) -> Result<Self, Failure> {
-        let recorder = Arc::new(Mutex::new(Recorder::new()));
+        let recorder = Arc::new(Mutex::new(Recorder::new(&table.topic())));
         let position = position.to_owned();
         let host = Rc::new(host_of(&recorder, &position));
         let mut tester = Self {
@@ -183,7 +184,7 @@ impl CollectorTester {
         self.ticks += 1;
         let deadline_ns = {
             let mut recorder = self.recorder();
-            recorder.pushed.clear();
+            recorder.begin_tick();
             self.limit.map_or(u64::MAX, |limit| {
                 let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
                 recorder.now_ns().saturating_add(limit_ns)
@@ -219,7 +220,7 @@ impl CollectorTester {
         self.recorder().outcome(code).map(|_| false)
     }
 
-    /// Asks a question that the operator named in the configuration. A plugin that answers none fails
+    /// Looks something up by a name of the configuration. A plugin that has no lookups fails
     /// with `E_CONFIG`.
     ///
     /// # Panics
@@ -229,7 +230,7 @@ impl CollectorTester {
             return Err(Failure {
                 code: abi::E_CONFIG,
                 field: String::new(),
-                message: "the plugin answers no questions".to_owned(),
+                message: "the plugin has no lookups".to_owned(),
             });
         };
         let (code, answer) = written(|out, write| {

@@ -297,7 +297,7 @@ fn numbers_that_are_none_leave_a_gap() {
 fn the_limit_of_series_is_reported_and_the_rest_goes_on() {
     let mut tester = scripted(&json!([{ "set": [["a", 1.0], ["b", 2.0], ["c", 3.0]] }]));
     tester.limit_series(2);
-    let message = "1 series were refused: the limit of series is reached";
+    let message = "1 series was refused: the limit of series is reached";
     assert_eq!(tester.tick(), Ok(Collected::Partial(message.into())));
     assert_eq!(tester.samples(), 2);
 }
@@ -384,7 +384,7 @@ fn a_configuration_is_taken_in_place_or_by_a_restart() {
 }
 
 #[test]
-fn questions_are_answered_by_name() {
+fn lookups_are_answered_by_name() {
     let mut tester = scripted(&json!(["panic"]));
     let answer = |of: &str| json!({ "of": of, "steps": 1 });
     assert_eq!(tester.lookup("steps", "me"), Ok(answer("me")));

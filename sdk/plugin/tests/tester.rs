@@ -192,10 +192,7 @@ fn a_manifest_has_to_be_json() {
 fn a_plugin_without_lookup_says_so() {
     let failure = careless().lookup("any", "").unwrap_err();
     assert_eq!(failure.code, abi::E_CONFIG);
-    assert_eq!(
-        failure.to_string(),
-        "the plugin answers no questions (code -1)"
-    );
+    assert_eq!(failure.to_string(), "the plugin has no lookups (code -1)");
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

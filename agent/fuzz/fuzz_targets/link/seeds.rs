@@ -99,7 +99,7 @@ fn to_agent() -> Vec<ToAgent> {
             message: String::new(),
         },
         ToAgent::Manifest("{}".into()),
-        ToAgent::Found {
+        ToAgent::LookedUp {
             id: 3,
             code: 0,
             answer: "true".into(),

@@ -6,7 +6,7 @@
 //! also over restarts. Each commit removes what is older than the newest [`KEPT_MAX`] of its collectors. Reading does
 //! not take events apart, because what a plugin put into them may be many times as large in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +20,8 @@ use crate::protocol::PluginEventInfo;
 
 /// Events of one collector that are kept.
 pub const KEPT_MAX: u64 = 1_000;
+/// Bytes of one collector's events that are read at a time. What is kept may be eight times as much.
+pub const READ_BYTES_MAX: usize = 2 << 20;
 /// First byte of the keys in `core`.
 const PREFIX: u8 = b'e';
 
@@ -38,8 +40,6 @@ struct Source {
     position: String,
     /// Number of its last event.
     last: u64,
-    /// Events that were not stored because they are none, since the agent's start.
-    refused: u64,
 }
 
 /// A stored event.
@@ -84,12 +84,6 @@ impl Kept {
         self.lock().get(collector).map_or(0, |source| source.last)
     }
 
-    /// How many events of a collector were no events, since the agent's start.
-    pub fn refused(&self, collector: &str) -> u64 {
-        let sources = self.lock();
-        sources.get(collector).map_or(0, |source| source.refused)
-    }
-
     /// Stores a group, all of it or nothing, and gives its events as they are shown; they are on the disk when this
     /// returns. After an error the same group is to be given again, before any other.
     pub fn commit(&self, group: &[Waiting]) -> Result<Vec<PluginEventInfo>, KvError> {
@@ -106,7 +100,6 @@ impl Kept {
                 source.position.clone_from(&one.event.position);
             }
             if one.refusal.is_some() {
-                source.refused += 1;
                 continue;
             }
             source.last += 1;
@@ -143,8 +136,9 @@ impl Kept {
         Ok(())
     }
 
-    /// The newest events, newest first, of one collector or of all. Each collector's come in the order in which they
-    /// were stored; those of different collectors are ordered by their times as far as that allows.
+    /// The newest events, newest first, of one collector or of all, but no more than [`READ_BYTES_MAX`] of each. Each
+    /// collector's come in the order in which they were stored; those of different collectors are ordered by their
+    /// times as far as that allows.
     pub fn newest(&self, collector: Option<&str>, limit: usize) -> Result<Vec<KeptEvent>, KvError> {
         let wanted = |name: &str| collector.is_none_or(|collector| collector == name);
         let lasts: Vec<(Arc<str>, u64)> = {
@@ -165,16 +159,24 @@ impl Kept {
     fn newest_of(&self, name: &str, last: u64, limit: usize) -> Result<Vec<KeptEvent>, KvError> {
         let first = last.saturating_sub(limit as u64) + 1;
         let (from, to) = (key(name, first), key(name, last + 1));
-        let mut found = Vec::new();
+        let mut found = VecDeque::new();
+        let mut bytes = 0;
         self.core.scan(&from, &to, &mut |key, value| {
             match decode(value) {
-                Some((_, event)) => found.push(event),
+                Some((_, event)) => {
+                    bytes += event.json.len();
+                    found.push_back(event);
+                }
                 None => report_damage(key),
+            }
+            while bytes > READ_BYTES_MAX
+                && let Some(oldest) = found.pop_front()
+            {
+                bytes -= oldest.json.len();
             }
             true
         })?;
-        found.reverse();
-        Ok(found)
+        Ok(found.into_iter().rev().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Source>> {

@@ -81,6 +81,30 @@ async fn a_flood_takes_its_own_room_only_and_waits_for_more() {
 }
 
 #[tokio::test]
+async fn large_events_have_less_room_and_all_of_it_comes_back() {
+    let (outbox, mut queue, stored) = empty();
+    let large = |sequence| PluginEvent {
+        data: format!("{{\"text\":\"{}\"}}", "x".repeat(DATA_BYTES_MAX - 11)),
+        ..event(sequence, "")
+    };
+    let fills = |first: u64| {
+        let taken = (first..).take_while(|&n| outbox.offer("loud", large(n), &stored).is_ok());
+        taken.count()
+    };
+    let count = fills(1);
+    let per_event = bytes(&large(1));
+    assert_eq!(count, WAITING_BYTES_MAX.div_ceil(per_event));
+    assert!(count < 130, "{count} of 16 kB");
+    outbox.offer("quiet", large(1), &stored).unwrap();
+
+    let group = queue.next(WAITING_MAX, usize::MAX).await.unwrap();
+    assert_eq!(group.len(), count + 1);
+    queue.stored(&group);
+    outbox.room("loud").await;
+    assert_eq!(fills(1_000), count, "nothing of the room is lost");
+}
+
+#[tokio::test]
 async fn what_is_no_event_is_refused_and_takes_no_room() {
     let (outbox, mut queue, stored) = empty();
     let good = event(1, "1");

@@ -26,11 +26,9 @@ use crate::collect::link::{Done, FRAME_BYTES_MAX, PluginEvent, ToAgent};
 const SAMPLES_PER_SERIES_MAX: usize = 2;
 /// Samples that fit into a frame, with room for what else a result says.
 const SAMPLES_MAX: usize = (FRAME_BYTES_MAX - (64 << 10)) / 12;
-/// Lines of a tick that are sent, those for operators and those for authors each; the agent writes far fewer and
-/// only counts the rest.
-const LOG_LINES_MAX: u32 = 1_000;
-/// Levels from this on are for authors, and may be chatty: debug and trace.
-const LEVEL_FOR_AUTHORS: u8 = 3;
+/// Lines of a tick and level that are sent. The agent writes far fewer and only counts the rest; which levels it
+/// writes at all is not known here, so that none may take the room of another.
+const LOG_LINES_MAX: u32 = 400;
 /// No call runs.
 const NO_CALL: u64 = u64::MAX;
 
@@ -47,8 +45,8 @@ pub(in crate::collect) struct Context {
     /// Numbers of the agent's requests: the one that runs, and up to which it has given up.
     running: AtomicU64,
     given_up: AtomicU64,
-    /// Lines of this tick, for operators and for authors.
-    log_lines: [AtomicU32; 2],
+    /// Lines of this tick, by level.
+    log_lines: [AtomicU32; abi::LOG_LEVELS.len()],
     state: Mutex<State>,
     /// What `describe` or `lookup` writes, while it runs.
     answer: Mutex<Option<Answer>>,
@@ -227,12 +225,12 @@ impl Context {
         self.send(&[ToAgent::Event(Box::new(event))])
     }
 
-    /// Sends a line for the log, unless this tick has had enough of them.
+    /// Sends a line for the log, unless this tick has had enough of its level.
     pub(in crate::collect) fn log(&self, level: u8, message: String) -> Result<(), Refusal> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Refusal::ended());
         }
-        let lines = &self.log_lines[usize::from(level >= LEVEL_FOR_AUTHORS)];
+        let lines = &self.log_lines[usize::from(level)];
         if lines.fetch_add(1, Ordering::Relaxed) >= LOG_LINES_MAX {
             // Back, or a plugin that logs without end would come round to zero.
             lines.fetch_sub(1, Ordering::Relaxed);
@@ -291,6 +289,16 @@ impl Context {
     /// How many series may live.
     pub(super) fn limit(&self, series_max: usize) {
         self.state().registry.series_max = series_max;
+    }
+
+    /// Under which topic the plugin streams.
+    pub(super) fn streams(&self, topic: String) {
+        self.state().registry.topic = topic;
+    }
+
+    /// Why the first thing was refused since the last result, if one was.
+    pub(super) fn first_refusal(&self) -> Option<String> {
+        self.state().refusals.first().map(str::to_owned)
     }
 
     /// Events up to this number are stored.

@@ -24,6 +24,7 @@ pub(super) struct Instance {
 impl Instance {
     /// `position` is what `create` finds in the table.
     pub(super) fn new(context: &'static Context, plugin: abi::Plugin, position: String) -> Self {
+        context.streams(constant(plugin.topic));
         let position = String::leak(position);
         let host = Box::leak(Box::new(hostcalls::table(context, position)));
         Self {

@@ -93,6 +93,11 @@ impl Refusals {
         self.count = self.count.saturating_add(1);
     }
 
+    /// The words of the first.
+    pub(super) fn first(&self) -> Option<&str> {
+        (self.count > 0).then_some(self.first.as_str())
+    }
+
     /// Number and words, which begins anew.
     pub(super) fn take(&mut self) -> (u32, String) {
         let Self { count, first } = std::mem::take(self);

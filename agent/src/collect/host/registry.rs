@@ -9,9 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::refusal::{Refusal, Why};
-use crate::catalog::{BOUND_LABEL, ChartHint, ChartStyle, Kind, METRICS_MAX, NAME_BYTES_MAX, Unit};
+use crate::catalog::{
+    BOUND_LABEL, ChartHint, ChartStyle, Kind, METRICS_MAX, NAME_BYTES_MAX, Unit, own,
+};
 use crate::collect::codec::LABELS_MAX;
 use crate::collect::link::{MetricDefinition, ToAgent};
+use crate::words;
 
 /// Bounds of a histogram, as the header says.
 pub(in crate::collect) const BOUNDS_MAX: usize = 64;
@@ -31,6 +34,8 @@ pub(in crate::collect) struct Declaration {
 #[derive(Debug, Default)]
 pub(in crate::collect) struct Registry {
     pub(super) series_max: usize,
+    /// The plugin's: what the agent says of it is not the plugin's to say.
+    pub(super) topic: String,
     metrics: Vec<Metric>,
     /// By the name that the plugin gave it.
     metric_ids: HashMap<String, u32>,
@@ -93,6 +98,8 @@ impl Registry {
             )));
         }
         check_declaration(&declaration)?;
+        own::check(name, |topic| topic == self.topic)
+            .map_err(|error| Refusal::config(error.to_string()))?;
         let parts = parts(&declaration);
         if let Some(taken) = parts.iter().find(|part| self.names.contains(&part.name)) {
             let taken = &taken.name;
@@ -134,9 +141,10 @@ impl Registry {
         let definition = &known.declaration.definition;
         let name = &definition.name;
         if definition.labels.len() != values.len() {
-            let (given, needed) = (values.len(), definition.labels.len());
+            let given = words::count(values.len(), "label value", "label values");
+            let needed = words::count(definition.labels.len(), "label", "labels");
             return Err(Refusal::config(format!(
-                "a series of metric `{name}` has {given} label values, and the metric has {needed} labels"
+                "a series of metric `{name}` has {given}, and the metric has {needed}"
             )));
         }
         write_key(&mut self.key, metric, &values);
@@ -246,7 +254,8 @@ impl Registry {
             }
             Unfit::NoHistogram => format!("metric `{name}` is no histogram"),
             Unfit::Buckets { given, needed } => {
-                format!("histogram `{name}` got {given} counts, and has {needed} buckets")
+                let given = words::count(given, "count", "counts");
+                format!("histogram `{name}` got {given}, and has {needed} buckets")
             }
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::collect::link::{Done, PluginEvent, Purpose, ToAgent};
 
+mod both;
+
 /// The agent's end of a link.
 pub(in crate::collect) struct Agent {
     stream: UnixStream,
@@ -77,7 +79,7 @@ struct Script {
     reconfigure: fn(&Fake, &str) -> i32,
     stop: fn(&Fake),
     destroy: fn(&Fake),
-    lookup: fn(&str, &str) -> Result<String, i32>,
+    lookup: fn(&Fake, &str, &str) -> Result<String, i32>,
     /// What it has seen, for the test.
     seen: Mutex<Vec<String>>,
 }
@@ -91,7 +93,7 @@ impl Script {
             reconfigure: |_, _| abi::OK,
             stop: |fake| fake.see("stop"),
             destroy: |fake| fake.see("destroy"),
-            lookup: |_, _| Err(abi::E_CONFIG),
+            lookup: |_, _, _| Err(abi::E_CONFIG),
             seen: Mutex::default(),
         }
     }
@@ -214,7 +216,7 @@ unsafe fn fake<'a>(instance: *mut c_void) -> &'a Fake {
 }
 
 unsafe extern "C" fn describe(out: *mut c_void, write: abi::Write) -> i32 {
-    for piece in ["{\"name\"", ":", "\"fake\"}"] {
+    for piece in ["{\"name\"", ":", "\"fake\",\"config\":{}}"] {
         // SAFETY: the piece lives for the call.
         unsafe { write(out, abi::Str::new(piece)) };
     }
@@ -289,7 +291,8 @@ unsafe extern "C" fn lookup(
 ) -> i32 {
     // SAFETY: as above, and the answer lives for the call.
     unsafe {
-        match (fake(instance).script.lookup)(text(name), text(parameter)) {
+        let fake = fake(instance);
+        match (fake.script.lookup)(fake, text(name), text(parameter)) {
             Ok(answer) => {
                 write(out, abi::Str::new(&answer));
                 abi::OK
@@ -542,6 +545,37 @@ fn refusals_stand_in_the_next_result_and_do_not_fail_it() {
 }
 
 #[test]
+fn what_fails_for_a_refusal_says_so() {
+    let words = "the configuration can't be used: the metric name `Depth` is not of the form [a-z][a-z0-9_]*";
+    let declare = |fake: &Fake| fake.gauge("Depth").map_or_else(|code| code, |_| abi::OK);
+    let created = Script {
+        create: declare,
+        ..Script::new()
+    };
+    let (mut agent, _thread) = host(Purpose::Collect, &created.leaked().config(), plugin());
+    let failed = ToAgent::Failed {
+        code: abi::E_CONFIG,
+        field: String::new(),
+        message: words.to_owned(),
+    };
+    assert_eq!(agent.next(), Some(failed));
+    let collecting = Script {
+        collect: |fake, tick| match tick.number {
+            1 => fake.gauge("Depth").map_or_else(|code| code, |_| abi::OK),
+            _ => abi::E_CONFIG,
+        },
+        ..Script::new()
+    };
+    let (mut agent, _thread) = running(collecting.leaked());
+    agent.collect(1, 0);
+    let done = agent.done();
+    assert_eq!((done.error.as_deref(), done.refused), (Some(words), 1));
+    agent.collect(2, 0);
+    let plain = "the configuration can't be used";
+    assert_eq!(agent.done().error.as_deref(), Some(plain));
+}
+
+#[test]
 fn events_are_numbered_and_wait_for_room() {
     let script = Script {
         collect: |fake, tick| {
@@ -620,7 +654,7 @@ fn a_configuration_is_taken_refused_or_asks_for_a_new_instance() {
 #[test]
 fn lookups_are_answered_in_json_or_not_at_all() {
     let script = Script {
-        lookup: |name, parameter| match name {
+        lookup: |_, name, parameter| match name {
             "is-admin" => Ok(format!("[{parameter:?}, true]")),
             "garbage" => Ok("{".to_owned()),
             "long" => Ok(" ".repeat(64 << 10) + "1"),
@@ -632,7 +666,7 @@ fn lookups_are_answered_in_json_or_not_at_all() {
     };
     let (mut agent, _thread) = running(script.leaked());
     let mut id = 0;
-    let mut ask = |name: &str| {
+    let mut look_up = |name: &str| {
         id += 1;
         agent.send(&ToHost::Lookup {
             id,
@@ -640,7 +674,7 @@ fn lookups_are_answered_in_json_or_not_at_all() {
             parameter: "a\"b".into(),
         });
         match agent.next() {
-            Some(ToAgent::Found {
+            Some(ToAgent::LookedUp {
                 id: found,
                 code,
                 answer,
@@ -648,19 +682,53 @@ fn lookups_are_answered_in_json_or_not_at_all() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(ask("is-admin"), (abi::OK, "[\"a\\\"b\", true]".to_owned()));
-    let (code, why) = ask("garbage");
+    assert_eq!(
+        look_up("is-admin"),
+        (abi::OK, "[\"a\\\"b\", true]".to_owned())
+    );
+    let (code, why) = look_up("garbage");
     assert_eq!(code, abi::E_UNAVAILABLE);
     assert!(
         why.starts_with("the answer of lookup garbage is not the JSON"),
         "{why}"
     );
     let long = "the answer of lookup long is larger than 64 KiB".to_owned();
-    assert_eq!(ask("long"), (abi::E_UNAVAILABLE, long));
-    assert_eq!(ask("fullest").0, abi::OK);
+    assert_eq!(look_up("long"), (abi::E_UNAVAILABLE, long));
+    assert_eq!(look_up("fullest").0, abi::OK);
     let away = "the source does not answer".to_owned();
-    assert_eq!(ask("away"), (abi::E_UNAVAILABLE, away));
-    assert_eq!(ask("unknown").0, abi::E_CONFIG);
+    assert_eq!(look_up("away"), (abi::E_UNAVAILABLE, away));
+    assert_eq!(look_up("unknown").0, abi::E_CONFIG);
+}
+
+#[test]
+fn a_lookup_that_is_cancelled_costs_no_collect() {
+    let script = Script {
+        collect: |fake, _| i32::from(fake.cancelled()),
+        lookup: |fake, _, _| {
+            fake.log("begun");
+            while !fake.cancelled() {
+                thread::yield_now();
+            }
+            Err(abi::E_TIMEOUT)
+        },
+        ..Script::new()
+    };
+    let (mut agent, _thread) = running(script.leaked());
+    agent.send(&ToHost::Lookup {
+        id: 1,
+        name: "slow".into(),
+        parameter: String::new(),
+    });
+    assert!(matches!(agent.next(), Some(ToAgent::Log { .. })));
+    agent.send(&ToHost::Cancel);
+    agent.collect(1, 0);
+    let ended = ToAgent::LookedUp {
+        id: 1,
+        code: abi::E_TIMEOUT,
+        answer: "the source did not answer in time".into(),
+    };
+    assert_eq!(agent.next(), Some(ended));
+    assert_eq!(agent.done().code, abi::OK);
 }
 
 #[test]
@@ -677,7 +745,7 @@ fn a_plugin_without_the_feature_has_no_lookups() {
         name: "is-admin".into(),
         parameter: String::new(),
     });
-    let found = ToAgent::Found {
+    let found = ToAgent::LookedUp {
         id: 9,
         code: abi::E_CONFIG,
         answer: "plugin fake has no lookups".into(),
@@ -723,7 +791,7 @@ fn a_manifest_is_one_object_or_refused() {
     }
     let (mut agent, _thread) = host(Purpose::Describe, "", plugin());
     assert_eq!(agent.next(), Some(ready()));
-    let manifest = ToAgent::Manifest("{\"name\":\"fake\"}".into());
+    let manifest = ToAgent::Manifest("{\"name\":\"fake\",\"config\":{}}".into());
     assert_eq!(agent.next(), Some(manifest));
     assert_eq!(agent.next(), None);
     let cases: [(
@@ -845,4 +913,172 @@ fn an_agent_that_speaks_nonsense_has_gone() {
     assert_eq!(agent.next(), None);
     thread.join().expect("no panic");
     assert_eq!(script.seen(), ["stop", "destroy"]);
+}
+
+/// Writes a manifest with this schema.
+macro_rules! described {
+    ($schema:expr) => {{
+        unsafe extern "C" fn describe(out: *mut c_void, write: abi::Write) -> i32 {
+            // SAFETY: the text lives for the call.
+            unsafe { write(out, abi::Str::new(concat!("{\"config\":", $schema, "}"))) };
+            abi::OK
+        }
+        describe
+    }};
+}
+
+unsafe extern "C" fn check_nothing(_: *const abi::Host, _: abi::Str) -> i32 {
+    abi::OK
+}
+
+fn failed(field: &str, message: &str) -> ToAgent {
+    ToAgent::Failed {
+        code: abi::E_CONFIG,
+        field: field.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+#[test]
+fn a_configuration_is_judged_by_plugin_and_schema() {
+    let describe = described!(r#"{"required":["a"],"properties":{"a":{"type":"string"}}}"#);
+    let judging = abi::Plugin {
+        describe,
+        ..plugin()
+    };
+    let lenient = abi::Plugin {
+        check_config: check_nothing,
+        ..judging
+    };
+    let unwritten = abi::Plugin {
+        describe: described!("\""),
+        ..lenient
+    };
+    let own = || failed("a.b", "expected a duration");
+    for (plugin, config, expected) in [
+        (lenient, "{\"a\":\"x\"}", ready()),
+        (
+            lenient,
+            "{\"a\":7}",
+            failed("a", "expected a string, found the number 7"),
+        ),
+        (lenient, "{}", failed("a", "is missing")),
+        // The plugin's words count, as they name a key.
+        (judging, "{\"a\":7}", own()),
+        (judging, "{\"a\":\"x\"}", own()),
+        // Nobody can read what judges, and the plugin does not.
+        (unwritten, "{\"a\":7}", ready()),
+    ] {
+        let (mut agent, thread) = host(Purpose::Check, config, plugin);
+        assert_eq!(agent.next(), Some(expected), "{config}");
+        assert_eq!(agent.next(), None);
+        thread.join().expect("no panic");
+    }
+}
+
+#[test]
+fn an_instance_is_not_made_of_what_the_schema_refuses() {
+    let script = Script {
+        create: |fake| {
+            fake.see("create");
+            abi::OK
+        },
+        ..Script::new()
+    };
+    let script = script.leaked();
+    let plugin = abi::Plugin {
+        describe: described!(r#"{"not":{"minimum":0}}"#),
+        check_config: check_nothing,
+        ..plugin()
+    };
+    let (mut agent, thread) = host(Purpose::Collect, &script.config(), plugin);
+    assert_eq!(agent.next(), Some(failed("", "is what it must not be")));
+    assert_eq!(agent.next(), None);
+    thread.join().expect("no panic");
+    assert!(script.seen().is_empty());
+}
+
+#[test]
+fn a_manifest_that_judges_nothing_is_warned_of_once() {
+    unsafe extern "C" fn failing(_: *mut c_void, _: abi::Write) -> i32 {
+        abi::E_PANIC
+    }
+    let cases: [(unsafe extern "C" fn(*mut c_void, abi::Write) -> i32, &str); 4] = [
+        (failing, "the plugin panicked"),
+        (
+            described!("\""),
+            "the manifest of plugin fake is not the JSON",
+        ),
+        (described!("1"), "has no JSON Schema"),
+        (
+            described!(r#"{"type":"text"}"#),
+            "the schema of its manifest is flawed: `type` has to be",
+        ),
+    ];
+    for (describe, says) in cases {
+        let plugin = abi::Plugin {
+            describe,
+            ..plugin()
+        };
+        let script = Script::new().leaked();
+        let (mut agent, _thread) = host(Purpose::Collect, &script.config(), plugin);
+        match agent.next() {
+            Some(ToAgent::Log { level: 1, message }) => {
+                assert!(message.contains(says), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(agent.next(), Some(ready()));
+    }
+}
+
+#[test]
+fn a_new_configuration_is_judged_before_the_instance_sees_it() {
+    static DESCRIBED: Mutex<u32> = Mutex::new(0);
+    unsafe extern "C" fn describe(out: *mut c_void, write: abi::Write) -> i32 {
+        *DESCRIBED.lock().unwrap() += 1;
+        let schema = r#"{"type":["object","integer"],"properties":{"a":{"maximum":2}}}"#;
+        let manifest = format!("{{\"config\":{schema}}}");
+        // SAFETY: the text lives for the call.
+        unsafe { write(out, abi::Str::new(&manifest)) };
+        abi::OK
+    }
+    let script = Script {
+        reconfigure: |fake, config| {
+            fake.see(config);
+            abi::OK
+        },
+        ..Script::new()
+    };
+    let script = script.leaked();
+    let plugin = abi::Plugin {
+        describe,
+        check_config: check_nothing,
+        ..plugin()
+    };
+    let (mut agent, _thread) = host(Purpose::Collect, &script.config(), plugin);
+    assert_eq!(agent.next(), Some(ready()));
+    for (config, code, field, message) in [
+        (
+            "{\"a\":3}",
+            abi::E_CONFIG,
+            "a",
+            "3 is out of range; it has to be at most 2",
+        ),
+        ("{\"a\":2}", abi::OK, "", ""),
+    ] {
+        let config = config.to_owned();
+        agent.send(&ToHost::Reconfigure { config });
+        let (field, message) = (field.to_owned(), message.to_owned());
+        let expected = ToAgent::Reconfigured {
+            code,
+            field,
+            message,
+        };
+        assert_eq!(agent.next(), Some(expected));
+    }
+    assert_eq!(script.seen(), ["{\"a\":2}"]);
+    agent.collect(1, 0);
+    assert_eq!(agent.done().code, abi::OK);
+    assert_eq!(*DESCRIBED.lock().unwrap(), 1);
 }

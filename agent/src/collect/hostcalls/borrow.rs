@@ -10,6 +10,7 @@ use barograph_sdk::abi;
 use crate::catalog::NAME_BYTES_MAX;
 use crate::collect::codec::LABELS_MAX;
 use crate::collect::host::refusal::Refusal;
+use crate::words;
 
 /// What is wrong with a text that was copied as well as it could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +150,9 @@ pub(super) unsafe fn array<T: Copy>(
     what: &str,
 ) -> Result<impl ExactSizeIterator<Item = T>, Refusal> {
     if count > 0 && values.is_null() {
+        let count = words::count(count, "is", "are");
         return Err(Refusal::config(format!(
-            "{what} are null, but {count} are said to be there"
+            "{what} are null, but {count} said to be there"
         )));
     }
     // SAFETY: the caller vouches for the count, and the index stays below it.

@@ -56,13 +56,13 @@ pub enum ToHost {
         /// The plugin's own configuration, JSON.
         config: String,
     },
-    /// Answer a named question; answered with `Found`.
+    /// Look something up by name; answered with `LookedUp`.
     Lookup {
         /// Comes back with the answer.
         id: u32,
         /// As configured.
         name: String,
-        /// What it is asked about.
+        /// What is looked up.
         parameter: String,
     },
     /// Give up on the running call.
@@ -188,8 +188,8 @@ pub enum ToAgent {
     /// The plugin's manifest, JSON; the host exits.
     Manifest(String),
     /// Answer of a lookup.
-    Found {
-        /// Of the question.
+    LookedUp {
+        /// Of the lookup.
         id: u32,
         /// One of the ABI's return codes.
         code: i32,

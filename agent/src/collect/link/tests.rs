@@ -69,7 +69,7 @@ fn messages() -> Vec<ToAgent> {
             message: "no".into(),
         },
         ToAgent::Manifest("{}".into()),
-        ToAgent::Found {
+        ToAgent::LookedUp {
             id: 4,
             code: 0,
             answer: "true".into(),

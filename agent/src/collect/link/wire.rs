@@ -147,7 +147,7 @@ impl ToAgent {
                 w.u8(8).u32(code.cast_unsigned()).str(field).str(message);
             }
             Self::Manifest(manifest) => drop(w.u8(9).str(manifest)),
-            Self::Found { id, code, answer } => {
+            Self::LookedUp { id, code, answer } => {
                 w.u8(10).u32(*id).u32(code.cast_unsigned()).str(answer);
             }
         }
@@ -192,7 +192,7 @@ impl ToAgent {
                 message: r.str()?,
             },
             9 => Self::Manifest(r.str()?),
-            10 => Self::Found {
+            10 => Self::LookedUp {
                 id: r.u32()?,
                 code: r.u32()?.cast_signed(),
                 answer: r.str()?,

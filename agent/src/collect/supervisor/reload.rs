@@ -235,7 +235,10 @@ pub(crate) async fn probe<R: Runner>(
         missed: 0,
         stepped_ms: 0,
     };
-    match (successor.collect(&tick, TierSet::ALL).await, trial) {
+    let collected = successor.collect(&tick, TierSet::ALL).await;
+    // As of its samples, nothing is known of what it was refused.
+    successor.take_refused();
+    match (collected, trial) {
         (Ok(_), _) | (Err(Failure::Refused(_)), Trial::Starts) => Ok(()),
         (Err(failure), _) => Err(reason(failure)),
     }

@@ -1,6 +1,6 @@
 //! What a supervisor says of its collector: batches, the board, and what the API shows.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::{State, Supervisor};
 use crate::bus::{Batch, Sample};
 use crate::catalog::{
-    Catalog, CatalogError, ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit,
+    Catalog, CatalogError, ChartHint, ChartStyle, CollectorId, Kind, Metric, SeriesId, Unit, own,
 };
 use crate::clock::{Tier, TierSet};
-use crate::collect::{Collected, Failure, Runner, Settings};
+use crate::collect::{Collected, Failure, Refused, Runner, Settings};
 use crate::protocol::Component;
 use crate::protocol::PluginPhase;
 
@@ -44,23 +44,24 @@ impl<R: Runner> Supervisor<R> {
         status.runs(facts.unwrap_or_default());
     }
 
-    /// Counts what was refused and stored. What was refused makes the collect one that is not whole.
-    pub(super) fn count(&self, collected: &mut Collected, at_ms: i64) {
-        self.stats
-            .events_stored
-            .fetch_add(collected.events_stored, Ordering::Relaxed);
-        let count = match collected.refused {
-            0 => return,
-            1 => "1 sample was".to_owned(),
-            more => format!("{more} samples were"),
+    /// Counts what was refused and stored. What was refused makes a good collect one that is not whole.
+    pub(super) fn count(
+        &self,
+        result: &mut Result<Collected, Failure>,
+        refused: &Refused,
+        at_ms: i64,
+    ) {
+        let add = |to: &AtomicU64, more: u64| to.fetch_add(more, Ordering::Relaxed);
+        add(&self.stats.refused, refused.count.into());
+        add(&self.stats.series_dropped, refused.series.into());
+        let Ok(collected) = result else {
+            return;
         };
-        let message = format!("{count} refused: {}", collected.refusal);
-        self.stats
-            .samples_refused
-            .fetch_add(collected.refused.into(), Ordering::Relaxed);
-        self.stats
-            .status()
-            .refused(at_ms, &collected.refusal, &message);
+        add(&self.stats.events_stored, collected.events_stored);
+        let Some(message) = refused.words() else {
+            return;
+        };
+        self.stats.status().refused(at_ms, &refused.why, &message);
         collected.partial = Some(match collected.partial.take() {
             Some(partial) => format!("{partial}; {message}"),
             None => message,
@@ -173,19 +174,19 @@ fn own_series(
                 overview: false,
             },
         };
-        let id = catalog.define_metric(collector, metric)?;
+        let id = catalog.define_own_metric(collector, metric)?;
         catalog.define_own_series(collector, id, vec![settings.name.clone()])
     };
     Ok([
         define(
-            "up",
+            own::UP,
             "Up",
             Unit::Count,
             "Whether the last collect succeeded: 1 or 0.",
             ChartStyle::None,
         )?,
         define(
-            "collect_seconds",
+            own::COLLECT_SECONDS,
             "Collect time",
             Unit::Seconds,
             "How long the last collect took, the plugin's process included.",

@@ -1,3 +1,4 @@
+mod lookups;
 mod reload;
 mod rig;
 
@@ -30,7 +31,7 @@ async fn a_circuit_opens_is_told_and_closes_after_a_good_minute() {
     assert!(
         info.error
             .as_deref()
-            .is_some_and(|e| e.contains("only probed")),
+            .is_some_and(|e| e.ends_with("is only probed, at least every 5 min")),
         "{info:?}"
     );
     let shown = rig.component();
@@ -80,8 +81,8 @@ async fn what_was_refused_is_counted_and_named_once() {
     rig.ups(4).await;
     rig.stop().await;
     let info = rig.info();
-    assert!(info.samples_refused >= 12, "{info:?}");
-    let message = "3 samples were refused: not a finite number";
+    assert!(info.refused >= 12, "{info:?}");
+    let message = "3 were refused: not a finite number";
     assert_eq!(info.error.as_deref(), Some(message));
     let [fault] = info.faults.as_slice() else {
         panic!("{info:?}")
@@ -90,6 +91,43 @@ async fn what_was_refused_is_counted_and_named_once() {
         (fault.reason.as_str(), fault.message.as_str()),
         ("refused", message)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_counted_also_where_the_collect_failed() {
+    let mut rig = Rig::start(settings(
+        json!({"fails_collects": true, "refuses": 3, "drops": 2}),
+    ));
+    let mut failed = 0;
+    while failed < 4 {
+        failed += u64::from(!rig.batch().await.up);
+    }
+    rig.stop().await;
+    let info = rig.info();
+    let collects = u64::try_from(rig.said("collects")).unwrap();
+    assert!(collects >= 3, "{:?}", rig.log());
+    assert_eq!(info.refused, 3 * collects);
+    assert_eq!(info.series_dropped, 2 * collects);
+    assert_eq!(info.error.as_deref(), Some("no answer"));
+}
+
+/// Whoever ends it at its deadline; a source that refuses at once, or answers late, misses none.
+#[tokio::test(start_paused = true)]
+async fn a_collect_that_fails_at_its_deadline_has_missed_it() {
+    for (script, misses) in [
+        (json!({"fails_collects": true, "collect_ms": 800}), true),
+        (json!({"fails_collects": true, "collect_ms": 799}), false),
+        (json!({"collect_ms": 810}), false),
+        (json!({"dies_at": [1], "collect_ms": 900}), true),
+        (json!({"dies_at": [1]}), false),
+    ] {
+        let mut rig = Rig::start(settings(script.clone()));
+        rig.batch().await;
+        // Nothing of it goes on: what is counted belongs to the collects that are over.
+        rig.stop().await;
+        let missed = rig.info().deadlines_missed;
+        assert_eq!(missed, u64::from(misses), "{script}: {:?}", rig.log());
+    }
 }
 
 #[tokio::test(start_paused = true)]

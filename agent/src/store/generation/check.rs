@@ -10,6 +10,7 @@ use super::super::key;
 use super::sealed::{Marker, Sealed};
 use super::{Block, READ_BYTES_MAX};
 use crate::kv::{Kv, KvError};
+use crate::words;
 
 /// What the database has of a block.
 #[derive(Debug, Default)]
@@ -50,8 +51,8 @@ pub(super) fn check(folder: &Path, sealed: &Sealed) -> Result<Content, KvError> 
             return Err(KvError::Damaged {
                 path: folder.display().to_string(),
                 message: format!(
-                    "{} groups with {} series of a block are there instead of {} with {}",
-                    held.groups,
+                    "{} with {} series of a block are there instead of {} with {}",
+                    words::count(held.groups, "group", "groups"),
                     held.series.len(),
                     marker.groups,
                     marker.series

@@ -15,6 +15,7 @@ use super::table::Table;
 use crate::store::chunk::DecodeError;
 use crate::store::record::{self, HEADER_BYTES, Header, Kind, MAGIC};
 use crate::store::{HOUR_MS, period};
+use crate::words;
 
 /// What a search after damage reads at a time.
 const WINDOW_BYTES: usize = 1 << 16;
@@ -172,9 +173,9 @@ fn runs(file: &HeadFile, hour: Hour, scan: &Scan, contents: &mut Contents) -> Ve
             Err(error) => {
                 // Unless their W records are damaged as well, which is told by itself, its samples are all there.
                 let what = format!(
-                    "the run at byte {position} with {} samples is damaged ({error}); its minutes are read again \
-                     from the records before it",
-                    header.samples
+                    "the run at byte {position} with {} is damaged ({error}); its minutes are read again from the \
+                     records before it",
+                    words::count(header.samples, "sample", "samples")
                 );
                 contents.lose(hour, file, Some((header.first, header.last)), &what);
             }
@@ -230,8 +231,8 @@ impl Contents {
             }
             Err(error) => {
                 let what = format!(
-                    "the record at byte {position} with {} samples is damaged: {error}",
-                    header.samples
+                    "the record at byte {position} with {} is damaged: {error}",
+                    words::count(header.samples, "sample", "samples")
                 );
                 self.lose(hour, file, Some((header.first, header.last)), &what);
             }

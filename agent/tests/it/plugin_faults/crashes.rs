@@ -82,6 +82,7 @@ async fn one_that_always_exits_is_started_after_pauses() {
     assert!(restarts(&info) >= 2, "{info:#}");
     let error = info["error"].as_str().unwrap_or_default();
     assert!(error.contains("exited with code 3"), "{error}");
+    trial.has_gaps().await;
     assert_eq!(trial.agent.json("/healthz").await["status"], "degraded");
     trial.end().await;
 }
@@ -91,7 +92,7 @@ async fn grandchildren_that_nobody_waits_for_are_ended() {
     let trial = Trial::start("faulty", "fork-50", "pids = \"FOLDER/pids\"").await;
     trial.fire();
     trial.named("exited", "exited with code 4").await;
-    let pids = forked(&trial.agent.folder().path().join("pids"));
+    let pids = forked(&trial.own().join("pids"));
     assert_eq!(pids.len(), 50);
     until("the end of all grandchildren", || {
         pids.iter().all(|pid| !alive(*pid)).then_some(())

@@ -61,6 +61,20 @@ async fn libraries_that_are_not_what_they_say_are_refused_in_words() {
     system.end(&agent, "system").await;
 }
 
+/// The agent waits for it a moment, and says for whom.
+#[tokio::test]
+async fn one_that_hangs_over_its_configuration_is_named_and_runs() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    let library = example(&folder, "faulty/slow_check.c");
+    let agent = Agent::with(&section("wrong", &library)).await;
+    let log = agent.log();
+    let says = "not done with checking their configuration after 1 s: wrong; the agent goes on";
+    assert!(log.contains(says), "{log}");
+    agent
+        .component_that("wrong", |component| component["up"] == true)
+        .await;
+}
+
 /// A plugin for a later minor version runs, and so does one whose manifest nobody can read: it is for authors.
 #[tokio::test]
 async fn libraries_that_are_only_odd_run() {
@@ -107,13 +121,13 @@ async fn the_plugin_of_abi_1_0_is_loaded_and_shown() {
         (&"1.0.0".into(), &serde_json::Value::Null),
         "{info:#}"
     );
-    let ask = |question: &str| {
-        let asked = ["plugin", "ask", "./sample.so", question, "mail"];
-        barograph(folder.path(), &[], &asked)
+    let look_up = |name: &str| {
+        let arguments = ["plugin", "lookup", "./sample.so", name, "mail"];
+        barograph(folder.path(), &[], &arguments)
     };
-    let answer = stdout(&ask("depth"));
+    let answer = stdout(&look_up("depth"));
     assert_eq!(answer, "{\"mail\":true,\"depth\":1}\n");
-    let refusal = ask("width");
+    let refusal = look_up("width");
     assert_eq!(refusal.status.code(), Some(1), "{refusal:?}");
     assert!(stderr(&refusal).contains("no such question"));
     let metrics = agent.get("/metrics").await.body;

@@ -44,6 +44,42 @@ async fn killed_its_series_go_stale_at_once_and_it_recovers() {
         metrics.contains("system_up{instance=\"system\"} 1"),
         "{metrics}"
     );
+    says_of_itself(&agent).await;
+}
+
+/// The agent's own metrics about a plugin that was killed once and runs again.
+async fn says_of_itself(agent: &Agent) {
+    let own = |metric: &str, more: &str| {
+        format!("barograph_plugin_{metric}{{plugin=\"system\",instance=\"system\"{more}}} ")
+    };
+    for (metric, value) in [
+        ("up", 1.0),
+        ("deadline_missed_total", 0.0),
+        ("ticks_missed_total", 0.0),
+        ("refused_total", 0.0),
+        ("circuit_open", 0.0),
+    ] {
+        agent
+            .value_that(&own(metric, ""), |is| is == Some(value))
+            .await;
+    }
+    for metric in ["collect_seconds", "rss_bytes", "series"] {
+        agent
+            .value_that(&own(metric, ""), |is| is > Some(0.0))
+            .await;
+    }
+    for (reason, count) in [
+        ("deadline", 0.0),
+        ("exited", 0.0),
+        ("failed", 0.0),
+        ("killed", 1.0),
+        ("memory", 0.0),
+        ("protocol", 0.0),
+        ("start", 0.0),
+    ] {
+        let restarts = own("restarts_total", &format!(",reason=\"{reason}\""));
+        agent.value_that(&restarts, |is| is == Some(count)).await;
+    }
 }
 
 #[tokio::test]

@@ -14,11 +14,14 @@ use crate::streaming::assert_on_grid;
 
 /// Ticks of the system plugin that a test sees at least.
 const TICKS_MIN: usize = 3;
+/// In the agent's folder.
+const OWN: &str = "plugin";
 
 /// An agent with one faulty collector, and the watch on what is beside it.
 pub(crate) struct Trial {
     pub(crate) agent: Agent,
     config: String,
+    plugin: String,
     /// The collector's name, which no other test has: it stands in the command line of all its processes.
     pub(crate) name: String,
     trigger: PathBuf,
@@ -38,7 +41,7 @@ pub(crate) enum When {
 
 impl Trial {
     /// Starts an agent with a plugin of the examples whose fault waits to be fired. `more` are further keys of its
-    /// section; `FOLDER` in them stands for the agent's folder.
+    /// section; `FOLDER` in them stands for [`Trial::own`].
     pub(crate) async fn start(plugin: &str, fault: &str, more: &str) -> Self {
         let trial = Self::inside(new_folder(), &[""; 0], (plugin, fault, more), When::Fired).await;
         trial.up().await;
@@ -58,7 +61,9 @@ impl Trial {
         when: When,
     ) -> Self {
         let name = unique(plugin);
-        let trigger = folder.path().join("trigger");
+        let own = folder.path().join(OWN);
+        std::fs::create_dir_all(&own).expect("a folder");
+        let trigger = own.join("trigger");
         let waits = if when == When::Always {
             String::new()
         } else {
@@ -67,7 +72,7 @@ impl Trial {
         let config = format!(
             "[plugins.{plugin}]\npath = {:?}\nfault = {fault:?}\n{waits}\n{}\n[[plugins.{plugin}.instances]]\nname = {name:?}\n",
             library(plugin).display().to_string(),
-            more.replace("FOLDER", &folder.path().display().to_string()),
+            more.replace("FOLDER", &own.display().to_string()),
         );
         if when == When::AtOnce {
             std::fs::write(&trigger, "").expect("a file");
@@ -77,10 +82,16 @@ impl Trial {
         Self {
             agent,
             config,
+            plugin: plugin.to_owned(),
             name,
             trigger,
             system,
         }
+    }
+
+    /// The folder that the plugin may write to. What lies directly beside the agent's data is closed to it.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.agent.folder().path().join(OWN)
     }
 
     /// Lets the fault happen, once.
@@ -108,10 +119,13 @@ impl Trial {
         self.agent.plugin_that(&self.name, is).await
     }
 
-    /// Waits until a fault of this reason is named in these words; what cost no restart may stand as the present
-    /// error.
+    /// Waits until a fault of this reason is named in these words, or in some of those that have `|` between them; what
+    /// cost no restart may stand as the present error.
     pub(crate) async fn named(&self, reason: &str, says: &str) {
-        let says = |text: &Value| text.as_str().is_some_and(|text| text.contains(says));
+        let says = |text: &Value| {
+            let text = text.as_str().unwrap_or_default();
+            says.split('|').any(|says| text.contains(says))
+        };
         self.info_that(|info| {
             let faults = info["faults"].as_array().into_iter().flatten();
             let mut faults = faults.filter(|fault| fault["reason"] == reason);
@@ -119,6 +133,25 @@ impl Trial {
                 || reason == "refused" && says(&info["error"])
         })
         .await;
+    }
+
+    /// How a metric of the agent's own about it begins on `/metrics`.
+    pub(crate) fn metric(&self, metric: &str) -> String {
+        let (plugin, instance) = (&self.plugin, &self.name);
+        format!("{metric}{{plugin=\"{plugin}\",instance=\"{instance}\"}} ")
+    }
+
+    /// Sees that the agent's own metrics of one that is down have no value that is of another time.
+    pub(crate) async fn has_gaps(&self) {
+        let up = self.metric("barograph_plugin_up");
+        self.agent.value_that(&up, |up| up == Some(0.0)).await;
+        for metric in [
+            "barograph_plugin_collect_seconds",
+            "barograph_plugin_rss_bytes",
+        ] {
+            let value = self.agent.value(&self.metric(metric)).await;
+            assert_eq!(value, None, "{metric}");
+        }
     }
 
     /// Waits until nothing is wrong with the collector.
@@ -155,7 +188,18 @@ pub(crate) async fn end(agent: &mut Agent, name: &str) {
 
 /// The one `check` of all faults that end in a recovery: it happens once, is named with this reason in these words,
 /// and is got over.
-pub(crate) async fn check(plugin: &str, fault: &str, more: &str, (reason, says): (&str, &str)) {
+pub(crate) async fn check(plugin: &str, fault: &str, more: &str, named: (&str, &str)) {
+    let (trial, _) = got_over(plugin, fault, more, named).await;
+    trial.end().await;
+}
+
+/// The same for who looks further; also gives what is said of the collector afterwards.
+pub(crate) async fn got_over(
+    plugin: &str,
+    fault: &str,
+    more: &str,
+    (reason, says): (&str, &str),
+) -> (Trial, Value) {
     let trial = Trial::start(plugin, fault, more).await;
     trial.fire();
     trial.named(reason, says).await;
@@ -165,7 +209,7 @@ pub(crate) async fn check(plugin: &str, fault: &str, more: &str, (reason, says):
     if reason != "refused" {
         assert_eq!(info["restarts"][reason], 1, "{info:#}");
     }
-    trial.end().await;
+    (trial, info)
 }
 
 /// How often a collector was started again, for any reason.

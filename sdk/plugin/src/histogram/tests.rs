@@ -52,7 +52,7 @@ fn a_wrong_number_of_counts_is_named() {
     assert_eq!(buckets.mismatch(&[1, 2, 3]), None);
     assert_eq!(
         buckets.mismatch(&[1, 2]).unwrap(),
-        "x_seconds was given 2 counts, its buckets are 3"
+        "x_seconds needs 3 counts, one a bucket, and was given 2"
     );
 }
 
@@ -145,7 +145,7 @@ fn histograms_are_pushed_with_their_counts() {
     assert_eq!(desk.collect(), abi::PARTIAL);
     assert_eq!(
         desk.error(),
-        "size_bytes was given 3 counts, its buckets are 2"
+        "size_bytes needs 2 counts, one a bucket, and was given 3"
     );
     let wait = (0, vec![2, 2, 1], 10.5);
     let observed = "what was observed in the failed collect counts, what was set does not";

@@ -13,12 +13,17 @@ use std::{
 use super::{
     DeclaredMetric,
     recorder::{self, Recorder},
+    rules::{LABELS_MAX, NAME_BYTES_MAX},
 };
 use crate::{
     Level, Tier,
     abi::{self, Event, Histogram, Host, Metric, Sample, Str},
     export::struct_size,
+    histogram::BOUNDS_MAX,
 };
+
+/// Bytes of a help text.
+const HELP_BYTES_MAX: usize = 4 << 10;
 
 const LEVELS: [Level; abi::LOG_LEVELS.len()] = [
     Level::Error,
@@ -61,11 +66,31 @@ unsafe fn recorder<'a>(ctx: *mut c_void) -> MutexGuard<'a, Recorder> {
     lock(unsafe { &*ctx.cast::<Mutex<Recorder>>() })
 }
 
-/// Copies a text of the plugin; bytes that are not UTF-8 are replaced and reported, as the agent does it.
+/// Copies a text of the plugin. What is not UTF-8 is replaced, what is too long is cut, and both are reported, as
+/// the agent does it.
 ///
 /// # Safety
 /// As for [`Str::as_bytes`].
-unsafe fn text(recorder: &mut Recorder, text: Str) -> String {
+unsafe fn text(recorder: &mut Recorder, text: Str, bytes_max: usize) -> String {
+    // SAFETY: as promised by the caller.
+    let mut text = unsafe { spoken(recorder, text) };
+    if text.len() > bytes_max {
+        let what = format!("a text that is longer than {bytes_max} bytes and cut: {text:?}");
+        recorder.refusals.push(what);
+        text.truncate(text.floor_char_boundary(bytes_max));
+    }
+    text
+}
+
+/// Copies a text for people, which may be long.
+///
+/// # Safety
+/// As for [`Str::as_bytes`].
+unsafe fn spoken(recorder: &mut Recorder, text: Str) -> String {
+    if text.ptr.is_null() && text.len > 0 {
+        let what = format!("a text of {} bytes whose pointer is null", text.len);
+        recorder.refusals.push(what);
+    }
     // SAFETY: as promised by the caller.
     let bytes = unsafe { text.as_bytes() };
     let text = String::from_utf8_lossy(bytes);
@@ -77,26 +102,56 @@ unsafe fn text(recorder: &mut Recorder, text: Str) -> String {
     text.into_owned()
 }
 
-/// A list that a plugin lends for the call; null is an empty one.
+/// Refuses a list that is null, unless it has nothing.
+fn check_list<T>(
+    recorder: &mut Recorder,
+    what: &str,
+    first: *const T,
+    count: usize,
+) -> Result<(), i32> {
+    if first.is_null() && count > 0 {
+        let what = format!("{what} whose pointer is null, but not the number of them: {count}");
+        return Err(recorder.refuse(abi::E_CONFIG, what));
+    }
+    Ok(())
+}
+
+/// A list that a plugin lends for the call.
 ///
 /// # Safety
 /// `first` points at `count` values that are valid for the call, or is null, or `count` is 0.
-unsafe fn list<'a, T>(first: *const T, count: usize) -> &'a [T] {
-    if count == 0 || first.is_null() {
-        return &[];
+unsafe fn list<'a, T>(
+    recorder: &mut Recorder,
+    what: &str,
+    first: *const T,
+    count: usize,
+) -> Result<&'a [T], i32> {
+    check_list(recorder, what, first, count)?;
+    if count == 0 {
+        return Ok(&[]);
     }
     // SAFETY: as promised by the caller.
-    unsafe { slice::from_raw_parts(first, count) }
+    Ok(unsafe { slice::from_raw_parts(first, count) })
 }
 
+/// Names or values of labels.
+///
 /// # Safety
 /// As for [`list`], and each text as for [`Str::as_bytes`].
-unsafe fn texts(recorder: &mut Recorder, first: *const Str, count: usize) -> Vec<String> {
+unsafe fn texts(
+    recorder: &mut Recorder,
+    first: *const Str,
+    count: usize,
+) -> Result<Vec<String>, i32> {
+    if count > LABELS_MAX {
+        let what = format!("{count} labels, more than {LABELS_MAX}");
+        return Err(recorder.refuse(abi::E_FULL, what));
+    }
     // SAFETY: as promised by the caller.
-    let items = unsafe { list(first, count) };
+    let items = unsafe { list(recorder, "labels", first, count) }?;
     // SAFETY: so is each of them.
-    let copy = |item: &Str| unsafe { text(recorder, *item) };
-    items.iter().map(copy).collect()
+    let copy = |item: &Str| unsafe { text(recorder, *item, NAME_BYTES_MAX) };
+    Ok(items.iter().map(copy).collect())
 }
 
 /// Whether a struct of the plugin has all fields of version 1.0; a shorter one can't be read.
@@ -113,9 +168,16 @@ fn code(answer: Result<(), i32>) -> i32 {
 }
 
 /// # Safety
-/// `id` points at a place for one id.
-unsafe fn answer(defined: Result<usize, i32>, id: *mut u32) -> i32 {
-    code(defined.map(|index| {
+/// `id` points at a place for one id, or is null, which is refused.
+unsafe fn answer(
+    recorder: &mut Recorder,
+    id: *mut u32,
+    define: impl FnOnce(&mut Recorder) -> Result<usize, i32>,
+) -> i32 {
+    if id.is_null() {
+        return recorder.refuse(abi::E_CONFIG, "a place for an id that is null");
+    }
+    code(define(recorder).map(|index| {
         // SAFETY: as promised by the caller.
         unsafe { *id = u32::try_from(index).expect("tests define few") };
     }))
@@ -128,11 +190,24 @@ unsafe extern "C" fn define_metric(ctx: *mut c_void, metric: *const Metric, id: 
         return recorder.refuse(abi::E_CONFIG, "a metric's struct_size is too small");
     }
     // SAFETY: it is as long as ours, and its lists and texts are valid for the call.
-    let (metric, name, labels) = unsafe {
-        let metric = &*metric;
-        let labels = texts(&mut recorder, metric.labels, metric.label_count);
-        (metric, text(&mut recorder, metric.name), labels)
-    };
+    let declared = unsafe { declared(&mut recorder, &*metric) };
+    // SAFETY: `id` is valid for the call.
+    unsafe {
+        answer(&mut recorder, id, |recorder| {
+            let (kind, declared) = declared?;
+            recorder.open("define_metric")?;
+            recorder.define_metric(kind, declared)
+        })
+    }
+}
+
+/// The metric with its kind, as far as it can be read.
+///
+/// # Safety
+/// Its lists and texts are valid for the call.
+unsafe fn declared(recorder: &mut Recorder, metric: &Metric) -> Result<(u32, DeclaredMetric), i32> {
+    // SAFETY: as promised by the caller.
+    let name = unsafe { text(recorder, metric.name, NAME_BYTES_MAX) };
     let tier = [Tier::Fast, Tier::Medium, Tier::Slow].get(metric.tier as usize);
     let unit = abi::UNITS.get(metric.unit as usize);
     let style = abi::CHART_STYLES.get(metric.chart_style as usize);
@@ -140,32 +215,33 @@ unsafe extern "C" fn define_metric(ctx: *mut c_void, metric: *const Metric, id: 
         (tier, unit, style, metric.kind)
     else {
         let what = format!("kind, unit, tier or chart style of {name} is out of range");
-        return recorder.refuse(abi::E_CONFIG, what);
+        return Err(recorder.refuse(abi::E_CONFIG, what));
     };
+    if metric.bound_count > BOUNDS_MAX {
+        let count = metric.bound_count;
+        let what = format!("{name} has {count} bounds, not 1 to {BOUNDS_MAX}");
+        return Err(recorder.refuse(abi::E_CONFIG, what));
+    }
     // SAFETY: its lists and texts are valid for the call.
     let declared = unsafe {
+        let labels = texts(recorder, metric.labels, metric.label_count)?;
+        let bounds = list(recorder, "bounds", metric.bounds, metric.bound_count)?;
+        let mut short = |text: Str| self::text(recorder, text, NAME_BYTES_MAX);
         DeclaredMetric {
             name,
             counter: metric.kind == abi::KIND_COUNTER,
-            bounds: list(metric.bounds, metric.bound_count).to_vec(),
+            bounds: bounds.to_vec(),
             unit,
             tier: *tier,
-            help: text(&mut recorder, metric.help),
-            otel: text(&mut recorder, metric.otel),
-            chart: (
-                text(&mut recorder, metric.chart_section),
-                text(&mut recorder, metric.chart_title),
-            ),
+            otel: short(metric.otel),
+            chart: (short(metric.chart_section), short(metric.chart_title)),
+            help: text(recorder, metric.help, HELP_BYTES_MAX),
             style,
             overview: metric.flags & abi::METRIC_OVERVIEW != 0,
             labels,
         }
     };
-    let defined = recorder
-        .open("define_metric")
-        .and_then(|()| recorder.define_metric(metric.kind, declared));
-    // SAFETY: `id` is valid for the call.
-    unsafe { answer(defined, id) }
+    Ok((metric.kind, declared))
 }
 
 unsafe extern "C" fn define_series(
@@ -175,17 +251,15 @@ unsafe extern "C" fn define_series(
     count: usize,
     id: *mut u32,
 ) -> i32 {
-    // SAFETY: the plugin passes `ctx` back, and values that are valid for the call.
-    let (mut recorder, values) = unsafe {
+    // SAFETY: the plugin passes `ctx` back, and values and a place for the id that are valid for the call.
+    unsafe {
         let mut recorder = recorder(ctx);
         let values = texts(&mut recorder, values, count);
-        (recorder, values)
-    };
-    let defined = recorder
-        .open("define_series")
-        .and_then(|()| recorder.define_series(metric as usize, values));
-    // SAFETY: `id` is valid for the call.
-    unsafe { answer(defined, id) }
+        answer(&mut recorder, id, |recorder| {
+            recorder.open("define_series")?;
+            recorder.define_series(metric as usize, values?)
+        })
+    }
 }
 
 unsafe extern "C" fn retire_series(ctx: *mut c_void, series: u32) -> i32 {
@@ -196,14 +270,20 @@ unsafe extern "C" fn retire_series(ctx: *mut c_void, series: u32) -> i32 {
 }
 
 unsafe extern "C" fn push(ctx: *mut c_void, samples: *const Sample, count: usize) -> i32 {
-    // SAFETY: the plugin passes `ctx` back, and samples that are valid for the call.
-    let (mut recorder, samples) = unsafe { (recorder(ctx), list(samples, count)) };
-    let open = recorder.open("push");
-    code(open.map(|()| {
+    // SAFETY: the plugin passes `ctx` back.
+    let mut recorder = unsafe { recorder(ctx) };
+    let mut push = || {
+        recorder.open("push")?;
+        check_list(&mut recorder, "samples", samples, count)?;
+        recorder.room(count)?;
+        // SAFETY: the plugin passes samples that are valid for the call.
+        let samples = unsafe { list(&mut recorder, "samples", samples, count) }?;
         for sample in samples {
             recorder.push(sample.series, sample.value);
         }
-    }))
+        Ok(())
+    };
+    code(push())
 }
 
 unsafe extern "C" fn push_histogram(
@@ -211,16 +291,22 @@ unsafe extern "C" fn push_histogram(
     histograms: *const Histogram,
     count: usize,
 ) -> i32 {
-    // SAFETY: the plugin passes `ctx` back, and histograms that are valid for the call.
-    let (mut recorder, histograms) = unsafe { (recorder(ctx), list(histograms, count)) };
-    let open = recorder.open("push_histogram");
-    code(open.map(|()| {
+    // SAFETY: the plugin passes `ctx` back.
+    let mut recorder = unsafe { recorder(ctx) };
+    let mut push = || {
+        recorder.open("push_histogram")?;
+        // SAFETY: the plugin passes histograms that are valid for the call.
+        let histograms = unsafe { list(&mut recorder, "histograms", histograms, count) }?;
         for histogram in histograms {
+            // More than the most buckets are told apart, and not read.
+            let count = histogram.count.min(BOUNDS_MAX + 2);
             // SAFETY: the counts are valid for the call as the histogram is.
-            let counts = unsafe { list(histogram.counts, histogram.count) };
-            recorder.push_histogram(histogram.series, counts.to_vec(), histogram.sum);
+            let counts = unsafe { list(&mut recorder, "counts", histogram.counts, count) }?;
+            recorder.push_histogram(histogram.series, counts.to_vec(), histogram.sum)?;
         }
-    }))
+        Ok(())
+    };
+    code(push())
 }
 
 unsafe extern "C" fn emit_event(ctx: *mut c_void, event: *const Event) -> i32 {
@@ -252,7 +338,7 @@ unsafe extern "C" fn log(ctx: *mut c_void, level: u32, message: Str) {
     // SAFETY: the plugin passes `ctx` back, and a text that is valid for the call.
     let (mut recorder, message) = unsafe {
         let mut recorder = recorder(ctx);
-        let message = text(&mut recorder, message);
+        let message = spoken(&mut recorder, message);
         (recorder, message)
     };
     if recorder.open("log").is_err() {
@@ -276,7 +362,7 @@ unsafe extern "C" fn set_error(ctx: *mut c_void, field: Str, message: Str) {
     // SAFETY: the plugin passes `ctx` back, and texts that are valid for the call.
     unsafe {
         let mut recorder = recorder(ctx);
-        recorder.error = (text(&mut recorder, field), text(&mut recorder, message));
+        recorder.error = (spoken(&mut recorder, field), spoken(&mut recorder, message));
     }
 }
 
@@ -293,7 +379,7 @@ mod tests {
 
     /// A host and its recorder, which lives as long.
     fn host() -> (Host, Arc<Mutex<Recorder>>) {
-        let recorder = Arc::new(Mutex::new(Recorder::new()));
+        let recorder = Arc::new(Mutex::new(Recorder::new("shop")));
         (host_of(&recorder, ""), recorder)
     }
 

@@ -9,18 +9,21 @@ use std::{
     time::Instant,
 };
 
-use super::{Collected, DeclaredMetric, EmittedEvent, Failure};
+use super::{
+    Collected, DeclaredMetric, EmittedEvent, Failure,
+    rules::{check_metric, parts, series_count},
+};
 use crate::{
     Level, abi,
     events::{self, DATA_BYTES_MAX, NAME_BYTES_MAX, POSITION_BYTES_MAX},
-    histogram::BOUNDS_MAX,
 };
 
 /// Bounds of the agent.
 const SERIES_MAX: usize = 2_000;
 const EVENTS_MAX: usize = 4_096;
 const METRICS_MAX: usize = 500;
-const LABELS_MAX: usize = 16;
+/// Samples that one tick may push for each series that it may have.
+const SAMPLES_PER_SERIES_MAX: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct SeriesRecord {
@@ -42,11 +45,15 @@ pub(super) enum Sampled {
 
 #[derive(Debug)]
 pub(super) struct Recorder {
+    /// The plugin's.
+    topic: String,
     pub(super) metrics: Vec<DeclaredMetric>,
     /// Those that the agent has for the metrics.
     names: BTreeSet<String>,
     pub(super) series: Vec<SeriesRecord>,
     pub(super) pushed: BTreeMap<u32, Sampled>,
+    /// How many samples that was, with those that another one of the same series has replaced.
+    taken: usize,
     /// What was pushed in the last tick, if it succeeded.
     pub(super) samples: BTreeMap<u32, Sampled>,
     pub(super) events: Vec<EmittedEvent>,
@@ -65,12 +72,14 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(topic: &str) -> Self {
         Self {
+            topic: topic.to_owned(),
             metrics: Vec::new(),
             names: BTreeSet::new(),
             series: Vec::new(),
             pushed: BTreeMap::new(),
+            taken: 0,
             samples: BTreeMap::new(),
             events: Vec::new(),
             events_max: EVENTS_MAX,
@@ -119,6 +128,11 @@ impl Recorder {
         }
     }
 
+    pub(super) fn begin_tick(&mut self) {
+        self.pushed.clear();
+        self.taken = 0;
+    }
+
     /// Keeps what a successful tick pushed; of a failed one, nothing.
     pub(super) fn end_tick(&mut self, succeeded: bool) {
         let pushed = std::mem::take(&mut self.pushed);
@@ -165,7 +179,7 @@ impl Recorder {
         kind: u32,
         metric: DeclaredMetric,
     ) -> Result<usize, i32> {
-        if let Err(what) = check_metric(kind, &metric) {
+        if let Err(what) = check_metric(&self.topic, kind, &metric) {
             return Err(self.refuse(abi::E_CONFIG, what));
         }
         let name = &metric.name;
@@ -202,7 +216,8 @@ impl Recorder {
         };
         let labels = declared.labels.len();
         if labels != values.len() {
-            let what = format!("{} takes {labels} label values", declared.name);
+            let (name, given) = (&declared.name, values.len());
+            let what = format!("label values of a series of {name}: {given}, and not {labels}");
             return Err(self.refuse(abi::E_CONFIG, what));
         }
         let same = |series: &SeriesRecord| {
@@ -238,6 +253,16 @@ impl Recorder {
         }
     }
 
+    /// Whether the tick can take so many samples more.
+    pub(super) fn room(&mut self, more: usize) -> Result<(), i32> {
+        let max = self.series_max.saturating_mul(SAMPLES_PER_SERIES_MAX);
+        if self.taken.saturating_add(more) > max {
+            let what = format!("a tick with more than {max} samples");
+            return Err(self.refuse(abi::E_FULL, what));
+        }
+        Ok(())
+    }
+
     /// Takes a value. One that is not taken is no error of the call, as other values of it may be good.
     pub(super) fn push(&mut self, series: u32, value: f64) {
         let refused = match self.metric_of(series) {
@@ -250,6 +275,7 @@ impl Recorder {
             }
             Ok(_) => {
                 self.pushed.insert(series, Sampled::Value(value));
+                self.taken += 1;
                 return;
             }
         };
@@ -257,7 +283,12 @@ impl Recorder {
     }
 
     /// Takes a histogram, as [`push`](Self::push) does a value.
-    pub(super) fn push_histogram(&mut self, series: u32, counts: Vec<u64>, sum: f64) {
+    pub(super) fn push_histogram(
+        &mut self,
+        series: u32,
+        counts: Vec<u64>,
+        sum: f64,
+    ) -> Result<(), i32> {
         let given = counts.len();
         let refused = match self.metric_of(series) {
             Err(what) => what,
@@ -266,18 +297,23 @@ impl Recorder {
             }
             Ok(metric) if given != metric.bounds.len() + 1 => {
                 let (name, buckets) = (&metric.name, metric.bounds.len() + 1);
-                format!("{given} counts for {name}, which has {buckets} buckets")
+                format!("{name} needs {buckets} counts, one a bucket, and not {given}")
             }
             Ok(metric) if !sum.is_finite() => {
                 format!("the sum of {} is {sum}, which is no sample", metric.name)
             }
             Ok(_) => {
+                // One a bucket, the sum and the number of values.
+                let taken = given + 2;
+                self.room(taken)?;
                 let sampled = Sampled::Histogram { counts, sum };
                 self.pushed.insert(series, sampled);
-                return;
+                self.taken += taken;
+                return Ok(());
             }
         };
         self.refusals.push(refused);
+        Ok(())
     }
 
     /// The metric of a series that is alive.
@@ -296,71 +332,6 @@ impl Recorder {
         self.events.push(event);
         Ok(())
     }
-}
-
-fn check_metric(kind: u32, metric: &DeclaredMetric) -> Result<(), String> {
-    let DeclaredMetric {
-        name,
-        bounds,
-        labels,
-        ..
-    } = metric;
-    if !is_name(name) || !labels.iter().all(|label| is_name(label)) {
-        return Err(format!("metric {name:?} has an invalid name"));
-    }
-    if labels.len() > LABELS_MAX {
-        return Err(format!("{name} has more than {LABELS_MAX} labels"));
-    }
-    if (1..labels.len()).any(|at| labels[..at].contains(&labels[at])) {
-        return Err(format!("{name} has a label twice"));
-    }
-    if metric.counter != name.ends_with("_total") {
-        return Err(format!("only counters end in _total: {name}"));
-    }
-    if kind != abi::KIND_HISTOGRAM {
-        return if bounds.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{name} has bounds, but is no histogram"))
-        };
-    }
-    if bounds.is_empty() || bounds.len() > BOUNDS_MAX {
-        let given = bounds.len();
-        return Err(format!("{name} has {given} bounds, not 1 to {BOUNDS_MAX}"));
-    }
-    if !bounds.iter().all(|bound| bound.is_finite()) || !bounds.is_sorted_by(|a, b| a < b) {
-        return Err(format!("the bounds of {name} are not finite and ascending"));
-    }
-    if labels.iter().any(|label| label == "le") {
-        return Err(format!("{name} is a histogram, whose label le is its own"));
-    }
-    Ok(())
-}
-
-/// Names that the agent has for a metric.
-fn parts(metric: &DeclaredMetric) -> Vec<String> {
-    let name = &metric.name;
-    if metric.bounds.is_empty() {
-        return vec![name.clone()];
-    }
-    ["bucket", "sum", "count"]
-        .map(|part| format!("{name}_{part}"))
-        .to_vec()
-}
-
-/// Series that the agent has for one of a metric: a histogram's are its buckets, their sum and count.
-fn series_count(metric: &DeclaredMetric) -> usize {
-    match metric.bounds.len() {
-        0 => 1,
-        bounds => bounds + 3,
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Reads an event's texts by the rules of the contract; an error says which was broken.

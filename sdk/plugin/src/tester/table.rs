@@ -107,6 +107,13 @@ impl Table {
         String::from_utf8_lossy(bytes).into_owned()
     }
 
+    /// The topic under which its metrics are streamed.
+    pub(super) fn topic(&self) -> String {
+        // SAFETY: as for the name.
+        let bytes = unsafe { self.plugin.topic.as_bytes() };
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
     /// The manifest that `describe` writes.
     pub fn manifest(&self) -> Result<serde_json::Value, Failure> {
         let (code, manifest) = written(|out, write| {
@@ -127,7 +134,7 @@ impl Table {
 
     /// Checks a configuration without making an instance.
     pub fn check_config(&self, config: &serde_json::Value) -> Result<(), Failure> {
-        let recorder = Arc::new(Mutex::new(Recorder::new()));
+        let recorder = Arc::new(Mutex::new(Recorder::new(&self.topic())));
         let host = host_of(&recorder, "");
         let config = config.to_string();
         // SAFETY: the host's table, the recorder behind it and the text are valid for the call.

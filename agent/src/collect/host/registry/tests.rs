@@ -329,7 +329,7 @@ fn series_of_the_wrong_form_are_refused() {
     out.clear();
     let never = registry.series(jobs + 1, values(&["a"]), &mut out);
     assert_eq!(never, Err(Refusal::closed("metric id 1 was never given")));
-    let why = "a series of metric `jobs` has 2 label values, and the metric has 1 labels";
+    let why = "a series of metric `jobs` has 2 label values, and the metric has 1 label";
     let two = registry.series(jobs, values(&["a", "b"]), &mut out);
     assert_eq!(two, Err(Refusal::config(why)));
     let never = registry.retire(3, &mut out);

@@ -54,6 +54,19 @@ async fn a_successor_takes_over_between_two_ticks_and_series_stay_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_successor_is_refused_in_its_trial_is_not_counted() {
+    let mut rig = Rig::start(settings(json!({})));
+    rig.ups(2).await;
+    rig.wish(library("b", json!({"refuses": 3})));
+    while rig.info().refused == 0 {
+        rig.batch().await;
+    }
+    assert_eq!(rig.said("2 collects"), 2, "its trial and its first tick");
+    assert_eq!(rig.info().refused, 3);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_successor_that_fails_changes_nothing() {
     for (bad, reason) in [
         (json!({"fails_starts": 1_000}), "as the script says"),

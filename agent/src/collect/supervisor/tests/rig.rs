@@ -8,8 +8,9 @@ use tokio::task::JoinHandle;
 use super::super::*;
 use crate::bus::{Batch, Queue, Sample};
 use crate::catalog::{Kind, Metric, SERIES_MAX};
-use crate::collect::stats::Registry;
-use crate::collect::{Collected, Facts, Isolation, Reconfigured, START_TIMEOUT};
+use crate::collect::lookup::Lookups;
+use crate::collect::stats::Stats;
+use crate::collect::{Collected, Facts, Isolation, Reconfigured, Refused, START_TIMEOUT};
 use crate::protocol::{Component, PluginInfo};
 
 pub(super) const START_MS: i64 = 1_700_000_000_000;
@@ -58,9 +59,10 @@ struct World {
 }
 
 /// A source whose configuration has: `declare` (names of series), `start_ms`, `fails_starts` (how many of the
-/// rig's starts fail), `fails_collects` (each is refused), `dies_at` (its collects that lose it), `refuses` (samples
-/// of each collect), `reconfigures` (`applied`, `restart`, `refused`, `lost`), `stop_ms`, `stops_badly`,
-/// `starts_again` (its handover), `stuck_looks` (how often it is found stuck after it was lost).
+/// rig's starts fail), `collect_ms`, `fails_collects` (each is refused), `dies_at` (its collects that lose it),
+/// `refuses` (how much is refused in each collect) and `drops` (how many series of that), `holds_lookups` (until it is
+/// lost), `reconfigures` (`applied`, `restart`, `refused`, `lost`), `stop_ms`, `stops_badly`, `starts_again` (its
+/// handover), `stuck_looks` (how often it is found stuck after it was lost).
 pub(super) struct Source {
     number: usize,
     config: Value,
@@ -71,6 +73,8 @@ pub(super) struct Source {
     is_lost: bool,
     starts_again: bool,
     series: Vec<SeriesId>,
+    refused: Refused,
+    held: Vec<Lookup>,
 }
 
 impl Source {
@@ -134,7 +138,13 @@ impl Runner for Source {
         assert!(!self.is_lost, "nothing runs");
         self.collects += 1;
         self.say(&format!("collects {:03b}", tiers.bits()));
-        tokio::time::sleep(ms(1)).await;
+        let number = |key| u32::try_from(self.number(key)).unwrap();
+        self.refused.append(Refused {
+            count: number("refuses"),
+            why: "not a finite number".to_owned(),
+            series: number("drops"),
+        });
+        tokio::time::sleep(ms(self.number("collect_ms").max(1))).await;
         if self.key("fails_collects") == true {
             return Err(Failure::Refused("no answer".to_owned()));
         }
@@ -144,14 +154,13 @@ impl Runner for Source {
             .is_some_and(|at| at.iter().any(|n| n == self.collects))
         {
             self.is_lost = true;
+            self.held.clear();
             return Err(lost(LostReason::Exited));
         }
         let value = tick.number as f64;
         let samples = self.series.iter().map(|&series| Sample { series, value });
         Ok(Collected {
             samples: samples.collect(),
-            refused: u32::try_from(self.number("refuses")).unwrap(),
-            refusal: "not a finite number".to_owned(),
             ..Collected::default()
         })
     }
@@ -207,7 +216,13 @@ impl Runner for Source {
             collects: 0,
             is_lost: false,
             series: Vec::new(),
+            refused: Refused::default(),
+            held: Vec::new(),
         }
+    }
+
+    fn take_refused(&mut self) -> Refused {
+        std::mem::take(&mut self.refused)
     }
 
     fn take_over(&mut self) -> Handover {
@@ -216,6 +231,15 @@ impl Runner for Source {
         } else {
             Handover::Done
         }
+    }
+
+    async fn look_up(&mut self, lookup: Lookup) {
+        self.say(&format!("looks up {}", lookup.name));
+        if self.key("holds_lookups") == true {
+            return self.held.push(lookup);
+        }
+        let answer = format!("[{:?}]", lookup.parameter);
+        let _ = lookup.reply.send(Ok(answer));
     }
 
     fn facts(&self) -> Facts {
@@ -239,13 +263,14 @@ impl Runner for Source {
 pub(super) struct Rig {
     pub(super) clock: Clock,
     pub(super) stats: Arc<CollectorStats>,
-    registry: Registry,
+    all_stats: Stats,
     catalog: Catalog,
     board: Board,
     queue: Queue,
     wanted: watch::Sender<Wanted>,
     world: Arc<Mutex<World>>,
     running: Option<JoinHandle<()>>,
+    lookups: Lookups,
 }
 
 impl Rig {
@@ -275,21 +300,26 @@ impl Rig {
             is_lost: false,
             starts_again: false,
             series: Vec::new(),
+            refused: Refused::default(),
+            held: Vec::new(),
         };
-        let registry = Registry::default();
-        let stats = registry.of("c", "p");
+        let all_stats = Stats::default();
+        let stats = all_stats.of("c", "p");
         let (wanted, wishes) = watch::channel(Wanted::Run(Box::new(settings.clone())));
         let supervisor = Supervisor::new(settings, collector, parts, Arc::clone(&stats), source);
+        let lookups = Lookups::default();
+        lookups.insert("c", supervisor.lookups());
         Self {
             clock,
             stats,
-            registry,
+            all_stats,
             catalog,
             board,
             queue: queues.remove(0),
             wanted,
             world,
             running: Some(tokio::spawn(supervisor.run(wishes))),
+            lookups,
         }
     }
 
@@ -306,6 +336,18 @@ impl Rig {
             batches.push(batch);
         }
         batches
+    }
+
+    /// As whoever has the handle does it.
+    pub(super) fn look_up(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<String, String>> + use<> {
+        let (lookups, name) = (self.lookups.clone(), name.to_owned());
+        async move {
+            let answer = lookups.look_up("c", name, "x".to_owned()).await;
+            answer.map_err(|error| error.to_string())
+        }
     }
 
     pub(super) fn wish(&self, settings: Settings) {
@@ -332,7 +374,7 @@ impl Rig {
     }
 
     pub(super) fn info(&self) -> PluginInfo {
-        self.registry.infos(&self.catalog).remove(0)
+        self.all_stats.infos(&self.catalog).remove(0)
     }
 
     pub(super) fn component(&self) -> Component {

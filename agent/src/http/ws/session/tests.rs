@@ -10,7 +10,7 @@ use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Tiers};
 use crate::collect::events::kept::Kept;
-use crate::collect::stats::Registry;
+use crate::collect::stats::Stats;
 use crate::current::Current;
 use crate::health::Board;
 use crate::http::seats::Seats;
@@ -54,7 +54,7 @@ fn state() -> (Arc<State>, Bus) {
         stats: Arc::default(),
         store: Arc::new(store),
         queries: Queries::default(),
-        plugins: Registry::default(),
+        plugins: Stats::default(),
         plugin_events: Arc::new(kept),
     };
     (Arc::new(state), bus)
