@@ -279,7 +279,12 @@ impl Process {
         let Some(running) = self.running.as_mut() else {
             return failure;
         };
-        let failure = conclude(running, failure).await;
+        let failure = match running.ending.clone() {
+            // What is heard of it while it is being ended is our own doing.
+            Some(known) => known,
+            None => conclude(running, failure).await,
+        };
+        running.ending = Some(failure.clone());
         running.kill().await;
         if let Some(running) = self.running.take() {
             self.forget(running);

@@ -46,6 +46,8 @@ pub(super) struct Running {
     pub(super) refused_metric: Option<String>,
     /// Series that the catalog refused.
     refused: Refused,
+    /// Why it is being ended.
+    pub(super) ending: Option<Failure>,
     claims: Claims,
     log: LogLines,
     pub(super) events: Events,
@@ -95,6 +97,7 @@ impl Running {
             series: Vec::new(),
             refused_metric: None,
             refused: Refused::default(),
+            ending: None,
             claims: claims.clone(),
             log: LogLines::default(),
             events,

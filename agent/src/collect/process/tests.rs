@@ -21,6 +21,11 @@ fn process() -> Process {
 
 /// A process that closes its link and stays, as if it were a host.
 fn deserter(process: &Process) -> Running {
+    sleeper(process).0
+}
+
+/// A process that does nothing, and the host's end of its link.
+fn sleeper(process: &Process) -> (Running, UnixStream) {
     let sleeping = tokio::process::Command::new("sleep")
         .arg("60")
         .process_group(0)
@@ -28,7 +33,6 @@ fn deserter(process: &Process) -> Running {
         .unwrap();
     let pid = Pid::from_raw(sleeping.id().unwrap().cast_signed()).unwrap();
     let (link, theirs) = UnixStream::pair().unwrap();
-    drop(theirs);
     let started = Started {
         child: Child::Process {
             pid,
@@ -39,7 +43,8 @@ fn deserter(process: &Process) -> Running {
         output: None,
     };
     let events = Events::new(None, &process.settings.name, Flow::Open);
-    Running::new(started, &process.settings, &process.claims, events).unwrap()
+    let running = Running::new(started, &process.settings, &process.claims, events);
+    (running.unwrap(), theirs)
 }
 
 #[tokio::test]
@@ -54,6 +59,24 @@ async fn an_end_that_nobody_waited_out_is_heard_by_the_next_who_listens() {
     let ended = lost(LostReason::Protocol, "closed its link and was ended");
     assert_eq!(process.died().await, ended);
     assert!(process.running.is_none());
+}
+
+#[tokio::test]
+async fn whoever_listens_while_it_is_ended_hears_why() {
+    let mut process = process();
+    process.settings.rss_max_bytes = Some(1);
+    let (running, _link) = sleeper(&process);
+    process.running = Some(running);
+    // A tick comes between the kill and the end, when the link says only that it is closed.
+    let listening = timeout(Duration::ZERO, process.died()).await;
+    let heard = match listening {
+        Ok(failure) => failure,
+        Err(_) => process.died().await,
+    };
+    let Failure::Lost { reason, .. } = &heard else {
+        panic!("{heard:?}");
+    };
+    assert_eq!(*reason, LostReason::Memory, "{heard:?}");
 }
 
 /// The other end of a plugin's link, on a thread that is none.
