@@ -65,7 +65,9 @@ test.each([
   // One request brings all charts on the screen, and its points are whole. One of the range before may be on its way.
   const own = asked.filter((each) => each.stepMs === stepMs);
   for (const { from, to } of own) expect([from % stepMs, to % stepMs]).toEqual([0, 0]);
-  if (own.length > 0) expect(Math.max(...own.map((each) => each.metrics))).toBeGreaterThan(3);
+  // Back at live most of it is there, and a chart that has a gap asks for itself.
+  if (own.length > 0 && key !== "live")
+    expect(Math.max(...own.map((each) => each.metrics))).toBeGreaterThan(3);
   expect(asked.length).toBeLessThan(8);
 });
 
